@@ -1,0 +1,138 @@
+"""What a driver is: the one class a partner writes.
+
+A driver makes one kind of thing that is sold: a database, a key, an account in the partner's own system. It knows nothing
+of Heroku, of our tables or of HTTP statuses to us. It gets plain facts (`ResourceInfo`) and answers with plain facts
+(`Provisioned`), or raises one of two things: `Refused` (no, and this sentence tells the customer why) or `Retry` (not now).
+Anything else it raises counts as a bug: it is logged, retried a while and then given up.
+
+Three rules make a driver safe to use here; `tests/drivers/contract.py` checks them for every driver:
+
+1. Every method may run twice, at once or one after the other, or be cut off in the middle and run again.
+2. The same `ResourceInfo` gives the same result. Take passwords and keys from `resource.secret(label)`, never from a
+   random source: a first call whose answer was lost then does no harm.
+3. Names of outside things come from `resource.uuid`, which never changes and is never used again.
+"""
+
+import hashlib
+import hmac
+from abc import ABC, abstractmethod
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+from uuid import UUID
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceInfo:
+    """One installed add-on, as a driver sees it.
+
+    Attributes:
+        uuid: Heroku's id of the resource.
+        plan: the plan the service must match now (for `change_plan`: the new one).
+        region: Heroku's text, such as `amazon-web-services::us-east-1`; may be one we have never seen.
+        options: what the customer gave at provision, unchecked by anybody; ignore what you do not know.
+        generation: which credential is current: 1 at provision, one more after each rotation.
+        seed: 32 random bytes made once per resource; read them through `secret`.
+        details: what this driver returned as `Provisioned.details` last time; empty before the first provision.
+    """
+
+    uuid: UUID
+    plan: str
+    region: str
+    generation: int
+    seed: bytes = field(repr=False)
+    options: Mapping[str, Any] = field(default=_NOTHING, repr=False)
+    details: Mapping[str, Any] = field(default=_NOTHING, repr=False)
+
+    def secret(self, label: str) -> str:
+        """A secret text of 43 URL-safe characters (256 bits), always the same for this resource and label."""
+        digest = hmac.digest(self.seed, label.encode(), hashlib.sha256)
+        return urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provisioned:
+    """What a driver has made.
+
+    Attributes:
+        config: all config vars for the customer's app, full names as in the manifest; values are texts.
+        details: anything JSON the driver wants to see again in `ResourceInfo.details`; stored encrypted.
+        message: a sentence for the customer, shown by Heroku's CLI and dashboard.
+    """
+
+    config: Mapping[str, str] = field(repr=False)
+    details: Mapping[str, Any] = field(default=_NOTHING, repr=False)
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One reading of how much of its plan a resource uses, such as storage in bytes.
+
+    `enforced` means: over the limit the resource is warned, then restricted (see `Driver.restrict`).
+    """
+
+    name: str
+    used: int
+    limit: int
+    unit: Literal["bytes", "count"]
+    enforced: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snippet:
+    """How a customer uses the service from one language or tool. `text` names config vars, never their values."""
+
+    title: str
+    text: str
+
+
+class Driver(ABC):
+    """One kind of thing we sell, on the terms of one plan.
+
+    `plans.py` makes one object per plan, for example `Postgres(server, connections=20)`; the terms are its attributes.
+    """
+
+    @abstractmethod
+    async def provision(self, resource: ResourceInfo) -> Provisioned:
+        """Make the thing, with the credential of `resource.generation`."""
+
+    @abstractmethod
+    async def change_plan(self, resource: ResourceInfo) -> Provisioned:
+        """Make the existing thing match this driver's terms; called on the new plan's driver.
+
+        Return the whole config, also when nothing in it changed. Refuse here what does not fit the new plan.
+        """
+
+    @abstractmethod
+    async def rotate(self, resource: ResourceInfo) -> Provisioned:
+        """Make the credential of `resource.generation` and return the config with it; older ones keep working."""
+
+    @abstractmethod
+    async def retire(self, resource: ResourceInfo) -> None:
+        """Stop every credential older than `resource.generation`."""
+
+    @abstractmethod
+    async def deprovision(self, resource: ResourceInfo) -> None:
+        """Remove the thing and all its credentials. Fine if it is half made, already gone, or was never made."""
+
+    async def usage(self, resource: ResourceInfo) -> Sequence[Measure]:  # noqa: ARG002 - for drivers that can tell
+        """How much of the plan is used now; empty when there is nothing to measure."""
+        return ()
+
+    async def restrict(self, resource: ResourceInfo, *, read_only: bool) -> None:
+        """Refuse writes (`read_only`) or allow them again, live. Only for drivers whose measures are `enforced`."""
+
+    def snippets(self) -> Sequence[Snippet]:
+        """How to use it, for the customer's dashboard."""
+        return ()
+
+    async def open(self) -> None:
+        """Called once before the first use in a process, for clients and pools."""
+
+    async def close(self) -> None:
+        """Called once when the process stops."""

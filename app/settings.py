@@ -1,0 +1,153 @@
+"""The environment, read once at start, typed. A missing or malformed setting stops the start with one sentence."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from enum import IntEnum
+from ipaddress import ip_address
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class SsoStrength(IntEnum):
+    """The weakest single sign-on token that is accepted; a higher one is always welcome."""
+
+    LEGACY = 1
+    RESOURCE = 2
+    USER = 3
+
+
+class BadSettingsError(Exception):
+    """A setting is missing or malformed; the message names it and says what it should be."""
+
+
+def _postgres_url(text: str) -> str:
+    """Heroku's `postgres://` and the standard `postgresql://`, as SQLAlchemy's name for psycopg 3."""
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
+        raise ValueError("must begin with postgres:// or postgresql://")
+    return f"postgresql+psycopg://{rest}"
+
+
+def _secret_postgres_url(value: SecretStr) -> SecretStr:
+    return SecretStr(_postgres_url(value.get_secret_value()))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _web_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an http or https address such as https://addon.example.com")
+    return text.rstrip("/")
+
+
+def _heroku_url(text: str) -> str:
+    text = _web_url(text)
+    parts = urlsplit(text)
+    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+        raise ValueError("must be https: tokens travel there, so plain http is for loopback addresses only")
+    return text
+
+
+def _comma_separated(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _encryption_key(value: SecretStr) -> SecretStr:
+    try:
+        raw = base64.b64decode(value.get_secret_value(), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("must be 32 bytes in URL-safe base64") from None
+    if len(raw) != 32:
+        raise ValueError("must be 32 bytes in URL-safe base64")
+    return value
+
+
+def _sso_strength(value: Any) -> Any:
+    try:
+        return SsoStrength[value.upper()] if isinstance(value, str) else value
+    except KeyError:
+        raise ValueError("must be user, resource or legacy") from None
+
+
+PostgresUrl = Annotated[SecretStr, AfterValidator(_secret_postgres_url)]
+WebUrl = Annotated[str, AfterValidator(_web_url)]
+HerokuUrl = Annotated[str, AfterValidator(_heroku_url)]
+EncryptionKey = Annotated[SecretStr, AfterValidator(_encryption_key)]
+SecretKey = Annotated[SecretStr, Field(min_length=32)]
+Password = Annotated[SecretStr, Field(min_length=8, max_length=72)]
+
+
+class Settings(BaseSettings):
+    """Every setting of the program; each name in capitals is the environment variable's.
+
+    Heroku allows 8 to 72 characters in the partner API password. The `_PREVIOUS` twins are for a rotation: both values
+    are accepted while Heroku still uses the old one.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    database_url: PostgresUrl
+    port: Annotated[int, Field(ge=0, le=65535)] = 5000
+    public_url: WebUrl
+    addon_password: Password
+    addon_password_previous: Password | None = None
+    addon_sso_salt: Annotated[SecretStr, Field(min_length=1)]
+    addon_sso_salt_previous: SecretStr | None = None
+    heroku_client_secret: Annotated[SecretStr, Field(min_length=1)]
+    heroku_api_url: HerokuUrl = "https://api.heroku.com"
+    heroku_id_url: HerokuUrl = "https://id.heroku.com"
+    heroku_addons_url: HerokuUrl = "https://addons.heroku.com"
+    encryption_keys: Annotated[list[EncryptionKey], NoDecode, BeforeValidator(_comma_separated), Field(min_length=1)]
+    secret_keys: Annotated[list[SecretKey], NoDecode, BeforeValidator(_comma_separated), Field(min_length=1)]
+    sso_strength: Annotated[SsoStrength, NoDecode, BeforeValidator(_sso_strength)] = SsoStrength.RESOURCE
+    postgres_driver_admin_url: PostgresUrl | None = None
+    postgres_driver_public_host: str | None = None
+    log_format: Annotated[str, Field(pattern="^(json|console)$")] = "json"
+    worker_in_web: bool = False
+
+    @property
+    def is_https(self) -> bool:
+        """Whether customers reach us over https; then cookies are `Secure` and HSTS is sent."""
+        return self.public_url.startswith("https:")
+
+    @model_validator(mode="after")
+    def _previous_differs(self) -> Self:
+        if self.addon_password_previous and self.addon_password_previous == self.addon_password:
+            raise ValueError("ADDON_PASSWORD_PREVIOUS must differ from ADDON_PASSWORD")
+        return self
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of `environment` (by default the process's).
+
+    Raises:
+        BadSettingsError: with one sentence that names the first setting at fault.
+    """
+    try:
+        if environment is None:
+            return Settings()
+        return Settings.model_validate({k.lower(): v for k, v in environment.items() if v})
+    except ValidationError as error:
+        raise BadSettingsError(_sentence(error)) from None
+
+
+def _sentence(error: ValidationError) -> str:
+    """One sentence about the first fault. The value itself is never repeated: it may be a secret."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    name = str(first["loc"][0]).upper() if first["loc"] else ""
+    if first["type"] == "missing":
+        return f"{name} is not set."
+    what = first["msg"].removeprefix("Value error, ")
+    return f"{name}: {what[:1].lower()}{what[1:]}." if name else f"{what}."
