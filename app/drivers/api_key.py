@@ -1,0 +1,100 @@
+"""API keys: the smallest real driver. Copy this file to begin your own.
+
+What is sold is access to the partner's own HTTP service. That service must tell a good key from a bad one by itself, so
+this driver keeps a table in the service's database: one row for each key that works. The service reads it with one
+query (`docs/drivers.md` shows it); whatever is not in the table is not a key.
+
+How the three rules of `base.py` look in practice:
+
+1. *May run twice*: rows are written with "insert or update" and removed with "delete what is there".
+2. *Same in, same out*: a key comes from `resource.secret`, so a lost answer is simply given again. Only its digest is
+   stored: who reads the table, or a backup of it, has no key.
+3. *Named by uuid*: the row belongs to `(uuid, generation)`. A rotation adds a row, `retire` deletes the older ones.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import psycopg
+from pydantic import SecretStr
+
+from app.drivers.base import Driver, Provisioned, ResourceInfo, Snippet
+from app.errors import Retry
+
+# Several processes start at once, and two `CREATE TABLE IF NOT EXISTS` of one name can collide: hence the lock.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('api_keys'))"
+_TABLE = """
+    CREATE TABLE IF NOT EXISTS api_keys (
+        uuid uuid, generation integer, digest bytea NOT NULL UNIQUE,
+        plan text NOT NULL, requests_per_minute integer NOT NULL,
+        PRIMARY KEY (uuid, generation)
+    )"""
+_WRITE_KEY = """
+    INSERT INTO api_keys (uuid, generation, digest, plan, requests_per_minute) VALUES (%s, %s, %s, %s, %s)
+    ON CONFLICT (uuid, generation) DO UPDATE SET digest = excluded.digest"""
+_WRITE_TERMS = "UPDATE api_keys SET plan = %s, requests_per_minute = %s WHERE uuid = %s"
+
+
+class ApiKey(Driver):
+    """Keys for one plan of an HTTP service.
+
+    `database` is the URL of the service's own database, `variable` the config var as in the manifest, `service_url`
+    where the service answers; `requests_per_minute` is the term of the plan, for the service to keep.
+    """
+
+    def __init__(self, database: SecretStr, *, variable: str, service_url: str, requests_per_minute: int) -> None:
+        self._database = database
+        self._variable = variable
+        self._service_url = service_url
+        self._requests_per_minute = requests_per_minute
+
+    async def provision(self, resource: ResourceInfo) -> Provisioned:
+        # Provision, plan change and rotation are one thing here: this key works, on these terms. Yours may differ more.
+        key = f"ak_{resource.uuid.hex}_{resource.generation}_{resource.secret(f'key-{resource.generation}')}"
+        digest = hashlib.sha256(key.encode()).digest()
+        terms = (resource.plan, self._requests_per_minute)
+        async with self._connection() as connection:
+            await connection.execute(_WRITE_KEY, (resource.uuid, resource.generation, digest, *terms))
+            await connection.execute(_WRITE_TERMS, (*terms, resource.uuid))
+        return Provisioned(config={self._variable: key})
+
+    async def change_plan(self, resource: ResourceInfo) -> Provisioned:
+        return await self.provision(resource)
+
+    async def rotate(self, resource: ResourceInfo) -> Provisioned:
+        return await self.provision(resource)
+
+    async def retire(self, resource: ResourceInfo) -> None:
+        async with self._connection() as connection:
+            older = "DELETE FROM api_keys WHERE uuid = %s AND generation < %s"
+            await connection.execute(older, (resource.uuid, resource.generation))
+
+    async def deprovision(self, resource: ResourceInfo) -> None:
+        async with self._connection() as connection:
+            await connection.execute("DELETE FROM api_keys WHERE uuid = %s", (resource.uuid,))
+
+    def snippets(self) -> Sequence[Snippet]:
+        curl = f'curl -H "Authorization: Bearer ${self._variable}" {self._service_url}'
+        return (Snippet(title="curl", text=curl),)
+
+    async def open(self) -> None:
+        async with self._connection() as connection:
+            await connection.execute(_LOCK)
+            await connection.execute(_TABLE)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection]:
+        """A connection with one transaction, committed at the end.
+
+        Raises:
+            Retry: the database is away, busy or slow. Any other error of it is a bug and stays what it is.
+        """
+        url = "postgresql://" + self._database.get_secret_value().partition("://")[2]
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                url, connect_timeout=5, options="-c statement_timeout=5000 -c lock_timeout=3000"
+            ) as connection:
+                yield connection
+        except psycopg.OperationalError as error:
+            raise Retry("The database of the API keys did not answer.") from error
