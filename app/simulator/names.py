@@ -1,0 +1,43 @@
+"""Names as Heroku makes them up: `acme-postgres-shaped-12345` for an add-on, colours for further attachments."""
+
+import re
+import secrets
+from collections.abc import Container
+
+# fmt: off
+_ADJECTIVES = (
+    "aged", "amorphous", "angular", "asymmetrical", "clean", "clear", "closed", "concave", "concentric",
+    "contoured", "convex", "cubed", "curly", "curved", "cylindrical", "deep", "defined", "dimensional",
+    "elliptical", "encircled", "expressive", "fitted", "flat", "flexible", "fluffy", "globular", "graceful",
+    "horizontal", "infinite", "objective", "octagonal", "opaque", "parallel", "perpendicular", "polished", "pointy",
+    "reticulated", "rigid", "round", "rugged", "shallow", "shaped", "sinuous", "slippery", "smooth", "solid",
+    "spherical", "symmetrical", "tapered", "transparent", "triangular", "trapezoidal",
+)
+
+_COLOURS = (
+    "AMBER", "AQUA", "BLACK", "BLUE", "BRONZE", "BROWN", "CHARCOAL", "COBALT", "COPPER", "CRIMSON", "CYAN", "GOLD",
+    "GRAY", "GREEN", "IVORY", "JADE", "MAROON", "MAUVE", "NAVY", "OLIVE", "ONYX", "ORANGE", "PINK", "PUCE",
+    "PURPLE", "RED", "ROSE", "SILVER", "TEAL", "VIOLET", "WHITE", "YELLOW",
+)
+# fmt: on
+
+APP_NAME = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")
+ADD_ON_NAME = re.compile(r"[a-zA-Z][A-Za-z0-9_-]+")
+ATTACHMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+
+
+def new_addon_name(slug: str, taken: Container[str]) -> str:
+    while True:
+        name = f"{slug}-{secrets.choice(_ADJECTIVES)}-{secrets.randbelow(90_000) + 10_000}"
+        if name not in taken:
+            return name
+
+
+def new_attachment_name(prefix: str, taken: Container[str]) -> str:
+    """Return the plain prefix for the first attachment on an app, then `PREFIX_COLOUR`, as Heroku does."""
+    if prefix not in taken:
+        return prefix
+    free = [colour for colour in _COLOURS if f"{prefix}_{colour}" not in taken]
+    if free:
+        return f"{prefix}_{secrets.choice(free)}"
+    return f"{prefix}_{secrets.choice(_COLOURS)}_{secrets.randbelow(90_000) + 10_000}"

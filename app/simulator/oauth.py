@@ -1,0 +1,115 @@
+"""The token endpoint: a grant or a refresh token in, an access token for one resource out.
+
+Stands for `https://id.heroku.com/oauth/token`. A grant lives five minutes and works once; an access token lives eight
+hours; a refresh token lives as long as the add-on, unless the world is told to rotate refresh tokens.
+"""
+
+import hmac
+from datetime import timedelta
+from urllib.parse import parse_qsl
+from uuid import NAMESPACE_DNS, uuid4, uuid5
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from .errors import HerokuError, unauthorized
+from .exchanges import recorded
+from .forms import read_form
+from .parts import parts
+from .records import AccessToken, AddOn, RefreshToken
+from .verdicts import hint, problem
+from .world import World
+
+ACCESS_TOKEN_LIVES = timedelta(hours=8)
+
+
+async def issue_token(request: Request) -> Response:
+    world, offer = parts(request).world, parts(request).offer
+    query = dict(parse_qsl(request.url.query, keep_blank_values=True))
+    fields = query | await read_form(request)
+    if query:
+        request.state.findings.append(problem("Secrets in the query string end up in logs: send a form body."))
+    if not hmac.compare_digest(fields.get("client_secret", "").encode(), offer.client_secret.encode()):
+        request.state.findings.append(problem("The client_secret is missing or wrong."))
+        raise unauthorized("Invalid client secret.")
+    grant_type = fields.get("grant_type")
+    if grant_type == "authorization_code":
+        addon, refresh = _spend_grant(request, world, fields.get("code", ""))
+    elif grant_type == "refresh_token":
+        addon, refresh = _spend_refresh_token(request, world, fields.get("refresh_token", ""))
+    else:
+        raise HerokuError(400, "bad_request", "grant_type must be authorization_code or refresh_token.")
+    request.state.addon_id = addon.id
+    access = _new_access_token(world, addon)
+    return JSONResponse(
+        {
+            "access_token": access.token,
+            "refresh_token": refresh.token,
+            "expires_in": int(ACCESS_TOKEN_LIVES.total_seconds()),
+            "token_type": "Bearer",
+            "user_id": str(uuid5(NAMESPACE_DNS, f"{offer.slug}.addons.heroku.com")),
+            "session_nonce": None,
+        },
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def _spend_grant(request: Request, world: World, code: str) -> tuple[AddOn, RefreshToken]:
+    grant = world.grants.get(code)
+    reason = None
+    if grant is None:
+        reason = "The grant is unknown, or its add-on is gone."
+    elif grant.used_at is not None:
+        reason = "The grant was used before: it works once."
+    elif grant.expires_at <= world.now():
+        reason = "The grant has expired: it lives five minutes."
+    if grant is None or reason is not None:
+        request.state.findings.append(problem(reason or ""))
+        raise unauthorized(reason or "")
+    grant.used_at = world.now()
+    return world.addons[grant.addon_id], _new_refresh_token(world, grant.addon_id)
+
+
+def _spend_refresh_token(request: Request, world: World, token: str) -> tuple[AddOn, RefreshToken]:
+    refresh = world.refresh_tokens.get(token)
+    if refresh is None:
+        request.state.findings.append(problem("The refresh token is unknown, was rotated, or its add-on is gone."))
+        raise unauthorized("Invalid refresh token.")
+    latest = max(
+        (one.expires_at for one in world.access_tokens.values() if one.addon_id == refresh.addon_id),
+        default=world.now(),
+    )
+    if latest - world.now() > ACCESS_TOKEN_LIVES / 2:
+        request.state.findings.append(hint("Refreshed although the access token has more than half its life left."))
+    if world.rotates_refresh_tokens:
+        del world.refresh_tokens[token]
+        refresh = _new_refresh_token(world, refresh.addon_id)
+    return world.addons[refresh.addon_id], refresh
+
+
+def _new_access_token(world: World, addon: AddOn) -> AccessToken:
+    for old in [one for one in world.access_tokens.values() if one.expires_at <= world.now() - timedelta(days=1)]:
+        del world.access_tokens[old.token]
+    access = AccessToken(f"HRKU-{uuid4()}", addon.id, world.now() + ACCESS_TOKEN_LIVES)
+    world.access_tokens[access.token] = access
+    world.changed()
+    return access
+
+
+def _new_refresh_token(world: World, addon_id: str) -> RefreshToken:
+    refresh = RefreshToken(str(uuid4()), addon_id)
+    world.refresh_tokens[refresh.token] = refresh
+    return refresh
+
+
+def expire_access_tokens(world: World, addon: AddOn) -> None:
+    """End the add-on's access tokens now, as a reset of the client secret does; refresh tokens go on working."""
+    for access in world.access_tokens.values():
+        if access.addon_id == addon.id:
+            access.expires_at = min(access.expires_at, world.now())
+    world.log(f"The access tokens of {addon.name} were ended.", app=world.apps[addon.app_id], addon=addon)
+
+
+def routes() -> list[Route]:
+    return [Route("/oauth/token", recorded("tokens", issue_token), methods=["POST"])]

@@ -1,0 +1,109 @@
+"""What is for sale: the facts of one add-on's manifest and, when given, its price list."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+# https://devcenter.heroku.com/articles/add-on-manifest names regions as on the left; a provision request carries the
+# right. Unknown names pass through unchanged: regions are opaque to an add-on.
+_PROVIDER_REGIONS = {
+    "us": "us-east-1",
+    "eu": "eu-west-1",
+    "virginia": "us-east-1",
+    "dublin": "eu-west-1",
+    "frankfurt": "eu-central-1",
+    "oregon": "us-west-2",
+    "tokyo": "ap-northeast-1",
+    "sydney": "ap-southeast-2",
+    "singapore": "ap-southeast-1",
+    "london": "eu-west-2",
+    "montreal": "ca-central-1",
+    "mumbai": "ap-south-1",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One line of the price list; `price_cents` is US cents per month."""
+
+    name: str
+    human_name: str
+    price_cents: int
+
+    @property
+    def price(self) -> str:
+        if self.price_cents == 0:
+            return "Free"
+        dollars, cents = divmod(self.price_cents, 100)
+        return f"${dollars:,}.{cents:02}/month" if cents else f"${dollars:,}/month"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The manifest as the simulator needs it, and the OAuth client secret that goes with it.
+
+    `plans` is empty when any plan name may be asked for.
+    """
+
+    slug: str
+    name: str
+    password: str = field(repr=False)
+    sso_salt: str = field(repr=False)
+    client_secret: str = field(repr=False)
+    config_vars: tuple[str, ...]
+    prefix: str
+    regions: tuple[str, ...]
+    requires: frozenset[str]
+    plans: tuple[Plan, ...]
+
+    @property
+    def app_regions(self) -> tuple[str, ...]:
+        """The regions an app may be in for this add-on; a wildcard stands for the two every customer knows."""
+        return ("us", "eu") if "*" in self.regions else self.regions
+
+    def plan(self, name: str) -> Plan | None:
+        """Find a plan by `basic` or `acme-postgres:basic`; without a price list every name is a plan."""
+        bare = name.removeprefix(f"{self.slug}:")
+        if not self.plans:
+            return Plan(bare, bare, 0) if bare else None
+        return next((plan for plan in self.plans if plan.name == bare), None)
+
+    def suffix(self, config_var: str) -> str | None:
+        """Return what follows the prefix in a config var's name, None when it does not carry the prefix."""
+        start = f"{self.prefix}_"
+        return config_var.removeprefix(start) if config_var.startswith(start) else None
+
+
+def provider_region(region: str) -> str:
+    return f"amazon-web-services::{_PROVIDER_REGIONS[region]}" if region in _PROVIDER_REGIONS else region
+
+
+def read_offer(
+    manifest: Mapping[str, Any], *, client_secret: str, plans: Sequence[Mapping[str, Any]] | None = None
+) -> Offer:
+    """Take what is needed from a parsed `addon-manifest.json`; ValueError names the field that is missing.
+
+    `plans` is a list of `{"name": "basic", "human_name": "Basic", "price_cents": 500}`; only `name` is required.
+    """
+    try:
+        slug, api = str(manifest["id"]), manifest["api"]
+        password, sso_salt = str(api["password"]), str(api["sso_salt"])
+    except (KeyError, TypeError) as missing:
+        raise ValueError(f"The manifest lacks a field the simulator needs: {missing}.") from None
+    if not slug or not password or not sso_salt:
+        raise ValueError("The manifest's id, api.password and api.sso_salt must not be empty.")
+    return Offer(
+        slug=slug,
+        name=str(manifest.get("name") or slug),
+        password=password,
+        sso_salt=sso_salt,
+        client_secret=client_secret,
+        config_vars=tuple(api.get("config_vars") or ()),
+        prefix=str(api.get("config_vars_prefix") or slug.upper().replace("-", "_")),
+        regions=tuple(api.get("regions") or ("us",)),
+        requires=frozenset(api.get("requires") or ()),
+        plans=tuple(
+            Plan(str(plan["name"]), str(plan.get("human_name") or plan["name"]), int(plan.get("price_cents", 0)))
+            for plan in plans or ()
+        ),
+    )

@@ -1,0 +1,132 @@
+"""How pages are made: one template each, whose `live` block is also served alone to keep an open page fresh."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import jinja2
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from .errors import HerokuError, not_found
+from .exchanges import Endpoint
+from .forms import read_form
+from .parts import parts
+
+FormHandler = Callable[[Request, Mapping[str, str]], Awaitable[str]]
+
+
+def environment() -> jinja2.Environment:
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters.update(
+        moment=_moment, clock=_clock, taken=_taken, span=_span, status_kind=_status_kind, path_of=_path_of
+    )
+    return templates
+
+
+def render(request: Request, template: str, *, status: int = 200, **context: Any) -> Response:
+    """Render a page, or with `?live` only its live block, answered 304 while it stays the same."""
+    known = parts(request)
+    values = {
+        "path": request.url.path,
+        "offer": known.offer,
+        "world": known.world,
+        "now": known.world.now(),
+        "problem_count": sum(any(one.level == "problem" for one in each.findings) for each in known.world.exchanges),
+        "pending_faults": sum(fault.count for fault in known.faults.pending),
+        **context,
+    }
+    page = known.templates.get_template(template)
+    if "live" not in request.query_params:
+        return HTMLResponse(page.render(values), status, {"Cache-Control": "no-store"})
+    body = "".join(page.blocks["live"](page.new_context(values)))
+    etag = f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers={"ETag": etag})
+    return HTMLResponse(body, status, {"ETag": etag, "Cache-Control": "no-cache"})
+
+
+def page(endpoint: Endpoint) -> Endpoint:
+    """Turn a HerokuError into a page that says it."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except HerokuError as error:
+            return error_page(request, error)
+
+    return answer
+
+
+def form(handler: FormHandler) -> Endpoint:
+    """Read a posted form, do what it says, and go (303) to the address the handler returns."""
+
+    async def answer(request: Request) -> Response:
+        return RedirectResponse(await handler(request, await read_form(request)), 303)
+
+    return page(answer)
+
+
+def error_page(request: Request, error: HerokuError) -> Response:
+    """Show the refusal; the way back is the page the form was on, when the browser says which."""
+    referer = request.headers.get("referer", "")
+    own = f"{request.url.scheme}://{request.url.netloc}/"
+    back = referer if referer.startswith(own) else "/marketplace"
+    return render(request, "error.html", status=error.status, error=error, back=back)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    """Answer what no route took: people get a page, programs JSON."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if request.url.path.startswith(("/marketplace", "/sso")):
+        return error_page(request, HerokuError(status, "not_found", not_found("page").message))
+    return JSONResponse({"id": "not_found", "message": "There is nothing at this address."}, status)
+
+
+def error_pages() -> dict[Any, Any]:
+    return {HTTPException: _on_http_exception}
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%-d %b %Y, %H:%M:%S} UTC"
+
+
+def _clock(at: datetime) -> str:
+    return f"{at:%H:%M:%S}"
+
+
+def _taken(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+
+
+def _span(time: timedelta) -> str:
+    """Say a duration in its two largest units."""
+    left = int(time.total_seconds())
+    said = []
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        count, left = divmod(left, size)
+        if count:
+            said.append(f"{count} {unit}{'s' if count > 1 else ''}")
+    return ", ".join(said[:2]) or "no time"
+
+
+def _status_kind(status: int | None) -> str:
+    """Group a status for its colour."""
+    if status is None or status >= 500:
+        return "bad"
+    return "good" if status < 400 else "warn"
+
+
+def _path_of(url: str) -> str:
+    parts_of_url = urlsplit(url)
+    return f"{parts_of_url.path}?{parts_of_url.query}" if parts_of_url.query else parts_of_url.path

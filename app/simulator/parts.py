@@ -1,0 +1,31 @@
+"""What every page and endpoint of the simulator works with, carried by the ASGI application and never global."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import jinja2
+from starlette.requests import Request
+
+from .faults import Faults
+from .offer import Offer
+from .world import World
+
+if TYPE_CHECKING:
+    from .calls import Calls
+
+
+@dataclass(frozen=True)
+class Parts:
+    offer: Offer
+    world: World
+    faults: Faults
+    calls: "Calls"
+    sleep: Callable[[float], Awaitable[None]]
+    templates: jinja2.Environment
+    url: str
+    addon_sso_url: str
+
+
+def parts(request: Request) -> Parts:
+    return cast("Parts", request.app.state.parts)

@@ -1,0 +1,158 @@
+"""The things a pretend Heroku keeps, as plain data: what is saved to the state file, and nothing else."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+State = Literal["provisioning", "provisioned", "deprovisioned"]
+Direction = Literal["add-on", "tokens", "platform"]
+Level = Literal["problem", "hint", "note"]
+
+
+@dataclass
+class Customer:
+    """A made-up person. `api_key` is the bearer token with which they ask the platform API."""
+
+    id: str
+    name: str
+    email: str
+    api_key: str = field(repr=False)
+
+
+@dataclass
+class Release:
+    id: str
+    version: int
+    description: str
+    user_email: str
+    addon_plan_names: list[str]
+    created_at: datetime
+
+
+@dataclass
+class App:
+    id: str
+    name: str
+    region: str
+    owner_id: str
+    collaborator_ids: list[str]
+    created_at: datetime
+    updated_at: datetime
+    releases: list[Release] = field(default_factory=list)
+
+
+@dataclass
+class AddOn:
+    """One installed add-on. `config` has the manifest's names; an app sees them under the attachment's name."""
+
+    id: str
+    name: str
+    plan: str
+    app_id: str
+    region: str
+    state: State
+    created_at: datetime
+    updated_at: datetime
+    options: dict[str, str | bool] = field(default_factory=dict)
+    config: dict[str, str] = field(default_factory=dict, repr=False)
+    provider_id: str | None = None
+    provision_message: str | None = None
+    log_input_url: str | None = field(default=None, repr=False)
+    log_drain_token: str | None = field(default=None, repr=False)
+    log_drain_url: str | None = field(default=None, repr=False)
+
+
+@dataclass
+class Attachment:
+    id: str
+    name: str
+    addon_id: str
+    app_id: str
+    created_at: datetime
+
+
+@dataclass
+class Grant:
+    code: str = field(repr=False)
+    addon_id: str
+    expires_at: datetime
+    used_at: datetime | None = None
+
+
+@dataclass
+class AccessToken:
+    token: str = field(repr=False)
+    addon_id: str
+    expires_at: datetime
+
+
+@dataclass
+class RefreshToken:
+    token: str = field(repr=False)
+    addon_id: str
+
+
+@dataclass
+class PendingDelete:
+    """A DELETE the add-on has not confirmed; the customer is already rid of the add-on."""
+
+    addon_id: str
+    attempts: int
+    first_at: datetime
+    next_at: datetime
+
+
+@dataclass
+class Activity:
+    """A line of an app's history, in words."""
+
+    at: datetime
+    text: str
+    app_id: str | None
+    addon_id: str | None
+
+
+@dataclass
+class Finding:
+    """One remark on an exchange: a `problem` breaks the protocol, a `hint` would be better, a `note` explains."""
+
+    level: Level
+    text: str
+
+
+@dataclass
+class Exchange:
+    """One HTTP request and its answer, secrets already masked. `status` is None when no answer came."""
+
+    id: str
+    at: datetime
+    direction: Direction
+    method: str
+    url: str
+    request_headers: dict[str, str]
+    request_body: str
+    status: int | None
+    answer_headers: dict[str, str]
+    answer_body: str
+    seconds: float
+    findings: list[Finding] = field(default_factory=list)
+    addon_id: str | None = None
+
+
+@dataclass
+class Records:
+    """Everything that survives a restart. Dicts are keyed by id, or by the token itself."""
+
+    slug: str
+    clock_offset: timedelta = timedelta()
+    rotates_refresh_tokens: bool = False
+    customers: dict[str, Customer] = field(default_factory=dict)
+    apps: dict[str, App] = field(default_factory=dict)
+    addons: dict[str, AddOn] = field(default_factory=dict)
+    attachments: dict[str, Attachment] = field(default_factory=dict)
+    grants: dict[str, Grant] = field(default_factory=dict, repr=False)
+    access_tokens: dict[str, AccessToken] = field(default_factory=dict, repr=False)
+    refresh_tokens: dict[str, RefreshToken] = field(default_factory=dict, repr=False)
+    pending_deletes: dict[str, PendingDelete] = field(default_factory=dict)
+    activity: list[Activity] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list)

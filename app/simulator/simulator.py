@@ -1,0 +1,121 @@
+"""The simulator put together: world, calls, faults, and the ASGI application that serves all of it."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from . import marketplace, oauth, pages, platform_api, state, tools
+from .calls import Calls
+from .faults import Faults
+from .guard import Guard
+from .offer import read_offer
+from .parts import Parts
+from .wire import Wire
+from .world import World, utc_now
+
+_LOG = logging.getLogger(__name__)
+_ROUND = timedelta(seconds=5)
+_SAVE_DELAY = timedelta(milliseconds=300)
+
+
+class Simulator:
+    """A pretend Heroku around one add-on. Serve `app`, or call `calls`, `world` and `faults` from a test.
+
+    Without a running `app` wrap the use in `async with simulator.running()`, which closes what was opened.
+    """
+
+    def __init__(
+        self,
+        manifest: Mapping[str, Any],
+        url: str,
+        addon_base_url: str,
+        addon_sso_url: str,
+        client_secret: str,
+        *,
+        plans: Sequence[Mapping[str, Any]] | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        state_path: Path | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        offer = read_offer(manifest, client_secret=client_secret, plans=plans)
+        saved = state.read(state_path, offer.slug) if state_path else None
+        self._state_path = state_path
+        self._has_changed = asyncio.Event()
+        self.world = World(**(vars(saved) if saved else {"slug": offer.slug}), offer=offer, clock=clock)
+        self.world.on_change = self._has_changed.set
+        self.faults = Faults(on_change=self.world.changed)
+        self._wire = Wire(self.world, self.faults, transport=transport, sleep=sleep)
+        self.calls = Calls(self.world, self._wire, url=url, addon_base_url=addon_base_url)
+        self.app = Starlette(
+            routes=[
+                *marketplace.routes(),
+                *tools.routes(),
+                *oauth.routes(),
+                *platform_api.routes(),
+                Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
+            ],
+            middleware=[Middleware(Guard, url=url)],
+            exception_handlers=pages.error_pages(),
+            lifespan=lambda _: self.running(),
+        )
+        self.app.state.parts = Parts(
+            offer=offer,
+            world=self.world,
+            faults=self.faults,
+            calls=self.calls,
+            sleep=sleep,
+            templates=pages.environment(),
+            url=url.rstrip("/"),
+            addon_sso_url=addon_sso_url,
+        )
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep the background work going, and leave nothing open and nothing unsaved at the end."""
+        work = [asyncio.create_task(self._rounds()), asyncio.create_task(self._saves())]
+        try:
+            yield
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+            await self._wire.aclose()
+            self.save()
+
+    def save(self) -> None:
+        """Write the state file now; without a path there is none."""
+        if self._state_path is not None:
+            state.write(self._state_path, state.dump(self.world))
+
+    async def _rounds(self) -> None:
+        """Do what time alone brings: repeat unconfirmed DELETEs, reap what never got provisioned."""
+        while True:
+            try:
+                await self.calls.retry_due()
+                await self.calls.reap()
+            except Exception:  # noqa: BLE001 - whatever one round met, the next must come
+                _LOG.exception("The simulator's round failed; the next one follows.")
+            await asyncio.sleep(_ROUND.total_seconds())
+
+    async def _saves(self) -> None:
+        """Save a moment after a change, so that a burst of changes is one write."""
+        while True:
+            await self._has_changed.wait()
+            await asyncio.sleep(_SAVE_DELAY.total_seconds())
+            self._has_changed.clear()
+            if self._state_path is not None:
+                try:
+                    await asyncio.to_thread(state.write, self._state_path, state.dump(self.world))
+                except OSError as error:
+                    _LOG.error("The simulator's state could not be saved: %s", error)

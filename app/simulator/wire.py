@@ -1,0 +1,153 @@
+"""One HTTP call to the add-on: its headers, its time-out, the trouble ordered for it, and its record."""
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from .exchanges import Message, record_exchange
+from .faults import Fault, Faults
+from .records import AddOn, Exchange, Finding
+from .verdicts import GIVES_UP_AFTER_SECONDS, note, on_repeat, on_status, on_time, problem
+from .world import World
+
+VENDOR_TYPE = "application/vnd.heroku-addons+json; version=3"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What Heroku saw of the add-on's answer. `status` is None when nothing arrived; `body` is parsed JSON or None."""
+
+    status: int | None
+    body: Any
+    exchange: Exchange
+
+    @property
+    def is_success(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+
+class Wire:
+    """The add-on's end of the line. Use `send`; close with `aclose`."""
+
+    def __init__(
+        self,
+        world: World,
+        faults: Faults,
+        *,
+        transport: httpx2.AsyncBaseTransport | None,
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._world = world
+        self._faults = faults
+        self._transport = transport
+        self._sleep = sleep
+        self._client: httpx2.AsyncClient | None = None
+        credentials = f"{world.offer.slug}:{world.offer.password}".encode()
+        self._authorization = f"Basic {base64.b64encode(credentials).decode()}"
+
+    async def aclose(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def send(self, method: str, url: str, body: dict[str, Any] | None, addon: AddOn) -> Answer:
+        """Send one call, with the trouble ordered for it. A lost answer is sent again at once, as Heroku may."""
+        fault = self._faults.take("add-on", method, urlsplit(url).path)
+        if fault is None:
+            return await self._exchange(method, url, body, addon)
+        if fault.kind == "duplicate":
+            first, second = await asyncio.gather(*(self._exchange(method, url, body, addon, fault) for _ in range(2)))
+            self.add_findings(second.exchange, on_repeat((first.status, first.body), (second.status, second.body)))
+            return first if first.is_success else second
+        if fault.kind in {"rate_limit", "error", "drop"}:
+            return self._answer_for(fault, method, url, body, addon)
+        answer = await self._exchange(method, url, body, addon, fault)
+        if fault.kind == "slow":
+            return answer
+        if method == "DELETE":
+            return Answer(None, None, answer.exchange)
+        again = await self.send(method, url, body, addon)
+        self.add_findings(again.exchange, on_repeat((answer.status, answer.body), (again.status, again.body)))
+        return again
+
+    def add_findings(self, exchange: Exchange, findings: list[Finding]) -> None:
+        exchange.findings.extend(findings)
+        self._world.changed()
+
+    async def _exchange(
+        self, method: str, url: str, body: dict[str, Any] | None, addon: AddOn, fault: Fault | None = None
+    ) -> Answer:
+        if self._client is None:
+            self._client = httpx2.AsyncClient(
+                transport=self._transport, trust_env=False, timeout=GIVES_UP_AFTER_SECONDS
+            )
+        headers = {"Accept": VENDOR_TYPE, "Authorization": self._authorization, "User-Agent": "heroku-simulator"}
+        content = None
+        if body is not None:
+            headers["Content-Type"], content = "application/json", json.dumps(body).encode()
+        response: httpx2.Response | None = None
+        findings: list[Finding] = [] if fault is None else [note(f"Fault: {fault}.")]
+        at, started = self._world.now(), time.perf_counter()
+        try:
+            async with asyncio.timeout(GIVES_UP_AFTER_SECONDS):
+                response = await self._client.request(method, url, headers=headers, content=content)
+        except (TimeoutError, httpx2.TimeoutException):
+            findings.append(problem(f"No answer within {GIVES_UP_AFTER_SECONDS} s: Heroku gave up."))
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            findings.append(problem(f"The add-on could not be reached: {type(error).__name__}."))
+        seconds = time.perf_counter() - started
+        if fault is not None and fault.kind == "slow":
+            await self._sleep(fault.seconds)
+            seconds += fault.seconds
+        if response is not None:
+            findings += on_time(seconds) + on_status(method, response.status_code)
+        exchange = record_exchange(
+            self._world,
+            direction="add-on",
+            method=method,
+            url=url,
+            request=Message(headers, content or b""),
+            status=None if response is None else response.status_code,
+            answer=None if response is None else Message(response.headers, response.content),
+            at=at,
+            seconds=seconds,
+            findings=findings,
+            addon_id=addon.id,
+        )
+        if response is None or seconds > GIVES_UP_AFTER_SECONDS:
+            return Answer(None, None, exchange)
+        return Answer(response.status_code, _parsed(response), exchange)
+
+    def _answer_for(self, fault: Fault, method: str, url: str, body: dict[str, Any] | None, addon: AddOn) -> Answer:
+        """Give the answer of a call that never reached the add-on."""
+        status = {"rate_limit": 429, "error": fault.status}.get(fault.kind)
+        retry = {"Retry-After": f"{fault.seconds:g}"} if fault.kind == "rate_limit" else {}
+        content = b"" if body is None else json.dumps(body).encode()
+        exchange = record_exchange(
+            self._world,
+            direction="add-on",
+            method=method,
+            url=url,
+            request=Message({"Content-Type": "application/json"}, content),
+            status=status,
+            answer=None if status is None else Message(retry, b""),
+            at=self._world.now(),
+            seconds=0,
+            findings=[note(f"Fault: {fault}; the request did not reach the add-on.")],
+            addon_id=addon.id,
+        )
+        return Answer(status, None, exchange)
+
+
+def _parsed(response: httpx2.Response) -> Any:
+    try:
+        return json.loads(response.content)
+    except ValueError:
+        return None

@@ -1,0 +1,250 @@
+"""The pretend Heroku's memory and its rules: who has which add-on, what config vars an app sees, when it is released.
+
+Nothing here talks to anyone; `calls.py` does. Whoever changes a record by hand calls `changed()` afterwards.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import NAMESPACE_DNS, uuid4, uuid5
+
+from .errors import invalid, not_found
+from .names import APP_NAME, ATTACHMENT_NAME, new_addon_name, new_attachment_name
+from .offer import Offer
+from .records import Activity, AddOn, App, Attachment, Customer, Exchange, Records, Release
+
+_KEPT_EXCHANGES = 300
+_KEPT_ACTIVITY = 1000
+_PEOPLE = (("Ada Owner", "ada@example.com"), ("Ben Builder", "ben@example.com"), ("Zoë Vérité", "zoë@example.com"))
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass
+class World(Records):
+    """All records, the clock and the rules. `on_change` is called after every change."""
+
+    offer: Offer = field(kw_only=True)
+    clock: Callable[[], datetime] = field(default=utc_now, kw_only=True)
+    on_change: Callable[[], None] = field(default=_nothing, kw_only=True, repr=False)
+    revision: int = field(default=0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not self.customers:
+            for name, email in _PEOPLE:
+                customer_id = str(uuid5(NAMESPACE_DNS, email))
+                self.customers[customer_id] = Customer(customer_id, name, email, f"HRKU-{uuid4()}")
+            self.create_app("example-shop", region=self.offer.app_regions[0])
+
+    # The clock
+
+    def now(self) -> datetime:
+        return self.clock() + self.clock_offset
+
+    def move_clock(self, by: timedelta) -> None:
+        if by < timedelta():
+            raise invalid("The clock only moves forward.")
+        self.clock_offset += by
+        self.log(f"The clock was moved forward by {by}.")
+
+    # Finding things: by id or by name, as in every path of Heroku's API
+
+    def app(self, ref: str) -> App:
+        found = self.apps.get(ref) or next((app for app in self.apps.values() if app.name == ref), None)
+        if found is None:
+            raise not_found("app")
+        return found
+
+    def addon(self, ref: str) -> AddOn:
+        """Find an add-on that is still installed; one that was removed is not found, as on Heroku."""
+        found = self.addons.get(ref) or next((one for one in self.installed() if one.name == ref), None)
+        if found is None or found.state == "deprovisioned":
+            raise not_found("add-on")
+        return found
+
+    def installed(self) -> Iterable[AddOn]:
+        return (addon for addon in self.addons.values() if addon.state != "deprovisioned")
+
+    def attachments_of(self, addon: AddOn) -> list[Attachment]:
+        return [one for one in self.attachments.values() if one.addon_id == addon.id]
+
+    def attachments_on(self, app: App) -> list[Attachment]:
+        return [one for one in self.attachments.values() if one.app_id == app.id]
+
+    def apps_of(self, addon: AddOn) -> list[App]:
+        """List the apps the add-on is attached to, the owning one first."""
+        ids = dict.fromkeys([addon.app_id, *(one.app_id for one in self.attachments_of(addon))])
+        return [self.apps[app_id] for app_id in ids]
+
+    def people_of(self, app: App) -> list[Customer]:
+        return [self.customers[customer_id] for customer_id in (app.owner_id, *app.collaborator_ids)]
+
+    # Apps and their config vars
+
+    def create_app(self, name: str, *, region: str = "us") -> App:
+        if not APP_NAME.fullmatch(name):
+            raise invalid(
+                "Name must start with a letter, end with a letter or digit, be 3 to 30 characters long "
+                "and contain only lower-case letters, digits and dashes."
+            )
+        if any(app.name == name for app in self.apps.values()):
+            raise invalid(f"Name {name} is already taken.")
+        owner, *others = self.customers
+        app = App(str(uuid4()), name, region, owner, others, self.now(), self.now())
+        self.apps[app.id] = app
+        self.cut_release(app, "Initial release", self.customers[owner].email)
+        return app
+
+    def config_name(self, attachment: Attachment, config_var: str) -> str:
+        """Return the name an app sees: the add-on's prefix makes way for the attachment's name."""
+        suffix = self.offer.suffix(config_var)
+        return config_var if suffix is None else f"{attachment.name}_{suffix}"
+
+    def config_vars(self, app: App) -> dict[str, str]:
+        """Return what the app's dynos see. An add-on still provisioning adds nothing yet."""
+        return {
+            self.config_name(attachment, name): value
+            for attachment in self.attachments_on(app)
+            if (addon := self.addons[attachment.addon_id]).state == "provisioned"
+            for name, value in addon.config.items()
+        }
+
+    def cut_release(self, app: App, description: str, user_email: str | None = None) -> None:
+        plans = [
+            f"{self.offer.slug}:{self.addons[one.addon_id].plan}"
+            for one in self.attachments_on(app)
+            if self.addons[one.addon_id].state == "provisioned"
+        ]
+        email = user_email or self.customers[app.owner_id].email
+        app.releases.append(Release(str(uuid4()), len(app.releases) + 1, description, email, plans, self.now()))
+        self.log(f"Release v{len(app.releases)}: {description}", app=app)
+
+    # Add-ons
+
+    def install(self, app: App, plan: str, *, name: str | None, options: dict[str, str | bool]) -> AddOn:
+        """Record a new add-on in state provisioning; the partner has not been asked yet."""
+        taken = {addon.name for addon in self.installed()}
+        if name in taken:
+            raise invalid(f"Name {name} is already taken.")
+        addon = AddOn(
+            id=str(uuid4()),
+            name=name or new_addon_name(self.offer.slug, taken),
+            plan=plan,
+            app_id=app.id,
+            region=app.region,
+            state="provisioning",
+            created_at=self.now(),
+            updated_at=self.now(),
+            options=options,
+        )
+        if "log_input" in self.offer.requires:
+            addon.log_input_url = f"https://token:t.{uuid4()}@1.us.logplex.io/logs"
+        if "syslog_drain" in self.offer.requires:
+            addon.log_drain_token = f"d.{uuid4()}"
+        self.addons[addon.id] = addon
+        self.changed()
+        return addon
+
+    def attach(self, addon: AddOn, app: App, name: str | None = None) -> Attachment:
+        taken = {one.name for one in self.attachments_on(app)}
+        if name is not None and not ATTACHMENT_NAME.fullmatch(name):
+            raise invalid("An attachment's name has only capital letters, digits and underscores, a letter first.")
+        if name in taken:
+            raise invalid(f"Name {name} is already used by another attachment of {app.name}.")
+        attachment = Attachment(
+            str(uuid4()), name or new_attachment_name(self.offer.prefix, taken), addon.id, app.id, self.now()
+        )
+        self.attachments[attachment.id] = attachment
+        if addon.state == "provisioned":
+            self.cut_release(app, f"Attach {attachment.name} (@{addon.name})")
+        self.changed()
+        return attachment
+
+    def share(self, addon: AddOn, app: App, name: str | None = None) -> Attachment:
+        """Attach an installed add-on to one more app, as a customer may when the manifest says `attachable`."""
+        if "attachable" not in self.offer.requires:
+            raise invalid(f"{self.offer.name} cannot be attached to other apps: its manifest lacks attachable.")
+        return self.attach(addon, app, name)
+
+    def detach(self, attachment: Attachment) -> None:
+        addon, app = self.addons[attachment.addon_id], self.apps[attachment.app_id]
+        if len(self.attachments_of(addon)) == 1:
+            raise invalid(f"{attachment.name} is the only attachment of {addon.name}. Remove the add-on instead.")
+        del self.attachments[attachment.id]
+        if addon.state == "provisioned":
+            self.cut_release(app, f"Detach {attachment.name} (@{addon.name})")
+        self.changed()
+
+    def set_config(self, addon: AddOn, changes: dict[str, str | None], *, by_email: str) -> None:
+        """Set or, with None, unset config vars; a provisioned add-on's change is released to every app it is on."""
+        config = {name: value for name, value in (addon.config | changes).items() if value is not None}
+        if config == addon.config:
+            return
+        addon.config, addon.updated_at = config, self.now()
+        if addon.state == "provisioned":
+            for attachment in self.attachments_of(addon):
+                names = ", ".join(self.config_name(attachment, name) for name in sorted(changes))
+                self.cut_release(self.apps[attachment.app_id], f"Set {names} config vars", by_email)
+        self.changed()
+
+    def mark_provisioned(self, addon: AddOn, *, by_email: str | None = None) -> None:
+        """Finish provisioning: now the config vars reach the apps. Harmless when it is provisioned already."""
+        if addon.state != "provisioning":
+            return
+        addon.state, addon.updated_at = "provisioned", self.now()
+        for attachment in self.attachments_of(addon):
+            self.cut_release(self.apps[attachment.app_id], f"Attach {attachment.name} (@{addon.name})", by_email)
+        self.changed()
+
+    def remove(self, addon: AddOn, why: str) -> None:
+        """Take the add-on off every app and kill its tokens; the record stays as deprovisioned."""
+        was_provisioned, attachments = addon.state == "provisioned", self.attachments_of(addon)
+        apps = self.apps_of(addon)
+        addon.state, addon.updated_at, addon.config = "deprovisioned", self.now(), {}
+        for attachment in attachments:
+            del self.attachments[attachment.id]
+            if was_provisioned:
+                self.cut_release(self.apps[attachment.app_id], f"Detach {attachment.name} (@{addon.name})")
+        self.drop_credentials(addon)
+        for app in apps:
+            self.log(f"{addon.name} was removed: {why}", app=app, addon=addon)
+
+    def forget(self, addon: AddOn) -> None:
+        """Undo an installation that never came to be."""
+        for attachment in self.attachments_of(addon):
+            del self.attachments[attachment.id]
+        self.drop_credentials(addon)
+        self.addons.pop(addon.id, None)
+        self.changed()
+
+    def drop_credentials(self, addon: AddOn) -> None:
+        for grant in [grant for grant in self.grants.values() if grant.addon_id == addon.id]:
+            del self.grants[grant.code]
+        for access in [token for token in self.access_tokens.values() if token.addon_id == addon.id]:
+            del self.access_tokens[access.token]
+        for refresh in [token for token in self.refresh_tokens.values() if token.addon_id == addon.id]:
+            del self.refresh_tokens[refresh.token]
+        self.changed()
+
+    # History
+
+    def log(self, text: str, *, app: App | None = None, addon: AddOn | None = None) -> None:
+        line = Activity(self.now(), text, app.id if app else None, addon.id if addon else None)
+        self.activity.append(line)
+        del self.activity[:-_KEPT_ACTIVITY]
+        self.changed()
+
+    def record(self, exchange: Exchange) -> None:
+        self.exchanges.append(exchange)
+        del self.exchanges[:-_KEPT_EXCHANGES]
+        self.changed()
+
+    def changed(self) -> None:
+        self.revision += 1
+        self.on_change()
