@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import os
 from collections.abc import Mapping
 from enum import IntEnum
 from ipaddress import ip_address
@@ -141,6 +142,20 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         return Settings.model_validate({k.lower(): v for k, v in environment.items() if v})
     except ValidationError as error:
         raise BadSettingsError(_sentence(error)) from None
+
+
+def read_database_url() -> str:
+    """`DATABASE_URL` alone: migrations run before anything else has to be configured.
+
+    Raises:
+        BadSettingsError: it is missing or malformed.
+    """
+    try:
+        return _postgres_url(os.environ["DATABASE_URL"])
+    except KeyError:
+        raise BadSettingsError("DATABASE_URL is not set.") from None
+    except ValueError as error:
+        raise BadSettingsError(f"DATABASE_URL: {error}.") from None
 
 
 def _sentence(error: ValidationError) -> str:

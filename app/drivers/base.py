@@ -1,9 +1,9 @@
 """What a driver is: the one class a partner writes.
 
-A driver makes one kind of thing that is sold: a database, a key, an account in the partner's own system. It knows nothing
-of Heroku, of our tables or of HTTP statuses to us. It gets plain facts (`ResourceInfo`) and answers with plain facts
-(`Provisioned`), or raises one of two things: `Refused` (no, and this sentence tells the customer why) or `Retry` (not now).
-Anything else it raises counts as a bug: it is logged, retried a while and then given up.
+A driver makes one kind of thing that is sold: a database, a key, an account in the partner's own system. It knows
+nothing of Heroku, of our tables or of HTTP statuses to us. It gets plain facts (`ResourceInfo`) and answers with plain
+facts (`Provisioned`), or raises one of two things: `Refused` (no, and this sentence tells the customer why) or `Retry`
+(not now). Anything else it raises counts as a bug: it is logged, retried a while and then given up.
 
 Three rules make a driver safe to use here; `tests/drivers/contract.py` checks them for every driver:
 
@@ -19,12 +19,8 @@ from abc import ABC, abstractmethod
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal
 from uuid import UUID
-
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceInfo:
@@ -45,8 +41,8 @@ class ResourceInfo:
     region: str
     generation: int
     seed: bytes = field(repr=False)
-    options: Mapping[str, Any] = field(default=_NOTHING, repr=False)
-    details: Mapping[str, Any] = field(default=_NOTHING, repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    details: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def secret(self, label: str) -> str:
         """A secret text of 43 URL-safe characters (256 bits), always the same for this resource and label."""
@@ -65,7 +61,7 @@ class Provisioned:
     """
 
     config: Mapping[str, str] = field(repr=False)
-    details: Mapping[str, Any] = field(default=_NOTHING, repr=False)
+    details: Mapping[str, Any] = field(default_factory=dict, repr=False)
     message: str | None = None
 
 

@@ -1,0 +1,89 @@
+"""What a process holds open: the database, Heroku, the plans and their drivers. Handed down visibly, never global."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+
+from app.database import Database
+from app.encryption import KeyRing, check_canaries
+from app.heroku import Heroku
+from app.job_queue import JobQueue
+from app.manifest import Manifest, read_manifest
+from app.plans import Plan, plans
+from app.settings import Settings
+
+Clock = Callable[[], datetime]
+
+MANIFEST = Path(__file__).parent.parent / "addon-manifest.json"
+
+
+def utc_now() -> datetime:
+    """The real clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Everything a door or a job may need."""
+
+    settings: Settings
+    manifest: Manifest
+    database: Database
+    heroku: Heroku
+    plans: Mapping[str, Plan]
+    keys: KeyRing
+    queue: JobQueue
+    clock: Clock
+
+
+@asynccontextmanager
+async def open_context(
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    heroku_transport: httpx2.AsyncBaseTransport | None = None,
+    price_list: Mapping[str, Plan] | None = None,
+) -> AsyncIterator[Context]:
+    """Open everything, and close it at the end of the block.
+
+    Args:
+        settings: where everything is.
+        clock: aware UTC times.
+        heroku_transport: how to reach Heroku, where that is not the network.
+        price_list: other plans than those of `plans.py`.
+
+    Raises:
+        BadManifestError: the manifest cannot be used.
+        WrongKeyError: ENCRYPTION_KEYS does not open what is stored.
+        Retry: the database cannot be reached.
+    """
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database_url.get_secret_value())
+        stack.push_async_callback(database.close)
+        heroku = Heroku(
+            api_url=settings.heroku_api_url,
+            id_url=settings.heroku_id_url,
+            client_secret=settings.heroku_client_secret.get_secret_value(),
+            transport=heroku_transport,
+        )
+        stack.push_async_callback(heroku.close)
+        context = Context(
+            settings=settings,
+            manifest=read_manifest(MANIFEST),
+            database=database,
+            heroku=heroku,
+            plans=price_list if price_list is not None else plans(settings),
+            keys=KeyRing.from_base64([key.get_secret_value() for key in settings.encryption_keys]),
+            queue=JobQueue(),
+            clock=clock,
+        )
+        async with database.transaction() as session:
+            await check_canaries(session, context.keys)
+        for plan in context.plans.values():
+            await plan.driver.open()
+            stack.push_async_callback(plan.driver.close)
+        yield context

@@ -1,0 +1,79 @@
+"""The database: engine, declarative base, and the only place that begins and ends a transaction."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+
+from psycopg import AsyncConnection
+from sqlalchemy import MetaData
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+from app.errors import Retry
+
+
+class Base(DeclarativeBase):
+    """Every table. Constraints are named by rule, so that migrations stay stable."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: TIMESTAMP(timezone=True)}  # noqa: RUF012 - SQLAlchemy reads a plain dict here
+
+
+class Database:
+    """A pool of connections to our own database."""
+
+    def __init__(self, url: str, *, pool_size: int = 8, statement_timeout: timedelta = timedelta(seconds=10)) -> None:
+        milliseconds = int(statement_timeout.total_seconds() * 1000)
+        self._engine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            # A waiter for a connection is told "not now" while Heroku still listens (it wants an answer within 3 s).
+            pool_timeout=2,
+            pool_pre_ping=True,
+            hide_parameters=True,  # an error's text must not repeat what was being stored
+            connect_args={
+                "connect_timeout": 5,
+                "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
+                " -c idle_in_transaction_session_timeout=30000 -c timezone=UTC",
+                "application_name": "addon",
+            },
+        )
+        self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """A session whose block is one transaction: leaving it commits, raising rolls back.
+
+        Raises:
+            Retry: the database cannot be reached or did not answer in time.
+        """
+        try:
+            async with self._sessions.begin() as session:
+                yield session
+        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+            raise Retry("the database is not available just now") from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+
+async def psycopg_connection(session: AsyncSession) -> AsyncConnection[tuple[object, ...]]:
+    """The very connection that the session's transaction is on, for a library that speaks psycopg itself."""
+    connection = await (await session.connection()).get_raw_connection()
+    driver_connection = connection.driver_connection
+    if not isinstance(driver_connection, AsyncConnection):  # pragma: no cover - says what the engine's URL promises
+        raise TypeError("the engine must use psycopg")
+    return driver_connection

@@ -1,0 +1,172 @@
+"""Background work, on procrastinate: a job exists exactly if the change that asked for it was committed.
+
+Jobs of one resource run strictly one after another (their lock is its uuid), in the order in which they were enqueued,
+also while an earlier one waits for its retry. A job's only argument is that uuid: nothing secret is ever in the queue.
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import procrastinate
+import structlog
+from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
+from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.jobs import Job as QueuedJob
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.database import psycopg_connection
+from app.errors import Retry
+
+_log = structlog.get_logger(__name__)
+
+QUEUE = "resources"
+_LONGEST_BACKOFF = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Periodic:
+    """Work without a resource, at the times of `cron` (five fields, or six with seconds last)."""
+
+    cron: str
+    run: Callable[[procrastinate.App], Awaitable[None]]
+
+
+class JobQueue:
+    """Puts jobs into the queue. Needs no connection of its own: it writes on the caller's transaction."""
+
+    def __init__(self) -> None:
+        # The connector is never opened: every enqueue brings its connection along.
+        self._app = procrastinate.App(connector=procrastinate.PsycopgConnector())
+
+    async def enqueue(
+        self, session: AsyncSession, job: str, uuid: UUID, *, at_most_one: bool = False, priority: int = 0
+    ) -> None:
+        """Have `job` run for the resource once the session's transaction has committed.
+
+        Args:
+            session: its transaction decides; after a rollback there is no job.
+            job: a name in `resources.jobs.JOBS`.
+            uuid: of the resource; also the lock.
+            at_most_one: do nothing if such a job is already waiting.
+            priority: a higher one goes before others of the same resource.
+        """
+        deferrer = self._app.configure_task(
+            job,
+            allow_unknown=True,
+            queue=QUEUE,
+            lock=str(uuid),
+            queueing_lock=f"{job}:{uuid}" if at_most_one else None,
+            priority=priority,
+            connection=await psycopg_connection(session),
+        )
+        if not at_most_one:
+            await deferrer.defer_async(uuid=str(uuid))
+            return
+        with suppress(AlreadyEnqueued):
+            async with session.begin_nested():  # so that a clash does not end the caller's transaction
+                await deferrer.defer_async(uuid=str(uuid))
+
+    async def cancel(self, session: AsyncSession, uuid: UUID) -> None:
+        """Drop every waiting job of the resource. One that runs at this moment finds out when it records."""
+        await session.execute(
+            text("SELECT procrastinate_cancel_job_v1(id, false, true) FROM procrastinate_jobs"
+                 " WHERE lock = :lock AND status = 'todo'"),
+            {"lock": str(uuid)},
+        )  # fmt: skip
+
+
+class _Patience(BaseRetryStrategy):
+    """Every exception that reaches the queue means "again": with backoff and jitter, or when the other side said."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: QueuedJob) -> RetryDecision:
+        if isinstance(exception, Retry) and exception.after is not None:
+            wait = exception.after + timedelta(seconds=random.uniform(0, 1))  # noqa: S311 - jitter is no secret
+        else:
+            longest = min(timedelta(seconds=2 ** min(job.attempts, 12)), _LONGEST_BACKOFF)
+            wait = longest * random.uniform(0.5, 1)  # noqa: S311 - as above
+        return RetryDecision(retry_at=datetime.now(UTC) + wait)
+
+
+def worker_app(
+    *,
+    url: str,
+    jobs: Mapping[str, Callable[[UUID], Awaitable[None]]],
+    periodic: Mapping[str, Periodic],
+) -> procrastinate.App:
+    """The worker's side of the queue: runs `jobs` by name and `periodic` work by the clock.
+
+    Args:
+        url: of the database, as libpq takes it.
+        jobs: what each name runs; raising means "run it again later", returning means done.
+        periodic: name to times and work. Each round runs in one worker only.
+    """
+    app = procrastinate.App(
+        connector=procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=6, open=False),
+        periodic_defaults={"max_delay": 120},
+    )
+    for name, run in jobs.items():
+        app.task(name=name, queue=QUEUE, retry=_Patience(), pass_context=True)(_for_resource(run))
+    for name, work in periodic.items():
+        # No lock: a round that died with its worker would hold it, and with it the round that revives lost jobs.
+        task = app.task(name=name, queue="periodic", queueing_lock=name, pass_context=True)(_for_clock(work))
+        app.periodic(cron=work.cron)(task)
+    return app
+
+
+def _for_resource(run: Callable[[UUID], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    async def job(context: JobContext, uuid: str) -> None:
+        names = {"job": context.job.task_name, "job_id": context.job.id, "resource": uuid}
+        with structlog.contextvars.bound_contextvars(**names):
+            await run(UUID(uuid))
+
+    return job
+
+
+def _for_clock(work: Periodic) -> Callable[..., Awaitable[None]]:
+    async def job(context: JobContext, timestamp: int) -> None:  # noqa: ARG001 - procrastinate passes the round's time
+        with structlog.contextvars.bound_contextvars(job=context.job.task_name, job_id=context.job.id):
+            await work.run(context.app)
+
+    return job
+
+
+async def retry_stalled_jobs(app: procrastinate.App, *, silent_for: timedelta) -> None:
+    """Put the jobs of workers that have not been heard of for so long back into the queue."""
+    for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=silent_for.total_seconds()):
+        _log.warning("taking over the job of a lost worker", job=job.task_name, job_id=job.id)
+        await app.job_manager.retry_job(job)
+
+
+async def remove_old_jobs(app: procrastinate.App, *, older_than: timedelta) -> None:
+    """Delete what failed or was cancelled so long ago; jobs that succeeded are deleted as they end."""
+    hours = int(older_than / timedelta(hours=1))
+    await app.job_manager.delete_old_jobs(
+        nb_hours=hours, include_failed=True, include_cancelled=True, include_aborted=True
+    )
+
+
+# A job behind another one of its resource is not due: it waits for its turn, not for a worker.
+_OLDEST_DUE = text("""
+    SELECT extract(epoch FROM now() - min(coalesce(job.scheduled_at, event.at)))
+    FROM procrastinate_jobs job
+    JOIN procrastinate_events event ON event.job_id = job.id AND event.type = 'deferred'
+    WHERE job.status = 'todo'
+      AND (job.scheduled_at IS NULL OR job.scheduled_at <= now())
+      AND NOT EXISTS (
+        SELECT FROM procrastinate_jobs earlier
+        WHERE earlier.lock = job.lock
+          AND (earlier.status = 'doing' OR (earlier.status = 'todo' AND earlier.id < job.id))
+      )
+""")
+
+
+async def oldest_due_age(session: AsyncSession) -> timedelta:
+    """How long the job that waits longest has been due; zero for an empty queue. For health and metrics."""
+    seconds: Any = await session.scalar(_OLDEST_DUE)
+    return timedelta(seconds=max(float(seconds or 0), 0))

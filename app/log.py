@@ -1,0 +1,88 @@
+"""One log for everything: JSON lines in production, readable ones on a laptop, with request, resource and job ids.
+
+Every line, also a library's, passes the same processors; the last of them hides what looks like a secret. That is
+a net below the rule, not the rule: nothing here is supposed to log a secret in the first place.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+import structlog
+from structlog.types import EventDict, Processor
+
+_SECRET_NAME = re.compile(
+    r"passw|secret|token|salt|authorization|cookie|credential|grant|api_?key|encryption|seed|config$", re.IGNORECASE
+)
+_SECRET_VALUES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=:-]{6,}"), r"\1 [hidden]"),
+    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@]+@"), r"\1:[hidden]@"),
+    (re.compile(r"\bHRKU-[\w-]+"), "[hidden]"),
+    (re.compile(r"(?i)\b(client_secret|access_token|refresh_token|password|code)=[^\s&]+"), r"\1=[hidden]"),
+)
+
+
+def configure_logging(log_format: str, stream: TextIO | None = None) -> None:
+    """Send every line of the process to `stream` (standard output), as `json` or for the `console`."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: list[Processor]
+    if log_format == "json":
+        last = [structlog.processors.format_exc_info, hide_secrets, structlog.processors.JSONRenderer()]
+    else:
+        last = [hide_secrets, _short_line(colors=sys.stdout.isatty())]
+    handler = logging.StreamHandler(stream or sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+    for chatty in ("procrastinate", "httpx2", "httpcore2", "uvicorn.access", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def hide_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """The line with everything hidden that is named or shaped like a secret."""
+    return {
+        key: "[hidden]" if _SECRET_NAME.search(key) and not isinstance(value, bool | int) else _hidden(value)
+        for key, value in event.items()
+    }
+
+
+def _hidden(value: Any) -> Any:
+    if isinstance(value, str):
+        for pattern, replacement in _SECRET_VALUES:
+            value = pattern.sub(replacement, value)
+    elif isinstance(value, dict):
+        return hide_secrets(None, "", value)
+    elif isinstance(value, list | tuple):
+        return [_hidden(item) for item in value]
+    return value
+
+
+def _short_line(*, colors: bool) -> Callable[[Any, str, EventDict], str]:
+    """A renderer for people: the time without its date, the message, then the facts."""
+    render = structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0, sort_keys=False)
+
+    def line(logger: Any, method: str, event: EventDict) -> str:
+        event["timestamp"] = str(event.get("timestamp", ""))[11:23]
+        event.pop("logger", None)
+        return str(render(logger, method, event))
+
+    return line

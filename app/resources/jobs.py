@@ -1,0 +1,357 @@
+"""The slow work of a resource's life, by name.
+
+Each job is *load* (a short transaction), *call* (none open), *record* (a short transaction that also enqueues what is
+next). Any of them may run twice, and may find the resource gone.
+
+A provision in the background is the chain exchange_grant, provision_service, push_config, announce_provisioned.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.context import Context
+from app.errors import Gone, Refused, Retry, Unauthorized
+from app.resources.lifecycle import (
+    HEROKU,
+    PROGRAM,
+    give_up_provisioning,
+    locked,
+    record,
+    record_provisioned,
+    record_service,
+)
+from app.resources.models import Resource, State
+from app.resources.tokens import fresh_access_token, store_tokens
+from app.resources.usage import measure_usage
+
+_log = structlog.get_logger(__name__)
+
+# Heroku honours a grant for five minutes. https://devcenter.heroku.com/articles/building-an-add-on
+GRANT_LIFE: Final = timedelta(minutes=5)
+# Heroku gives up an add-on that is not marked provisioned within twelve hours; we end it shortly before, so that both
+# sides agree. https://devcenter.heroku.com/articles/asynchronous-provisioning-of-add-ons
+PROVISIONING_LIMIT: Final = timedelta(hours=11, minutes=50)
+# How long the previous credentials work after Heroku has the new ones: releases and restarts take time.
+ROTATION_OVERLAP: Final = timedelta(hours=2)
+# Unexpected errors in a row before a job is given up; with the queue's backoff that is about ten minutes.
+PATIENCE: Final = 10
+
+SORRY: Final = "The add-on could not be provisioned. Nothing was charged; please try again or contact support."
+
+
+async def exchange_grant(context: Context, uuid: UUID) -> None:
+    """Trade the grant for tokens. Always first: it lives five minutes, however long the rest takes."""
+    async with context.database.transaction() as session:
+        resource = await _load(session, uuid)
+        code = resource.open(context.keys, "grant")
+        is_late = resource.grant_received_at is not None and context.clock() > resource.grant_received_at + GRANT_LIFE
+    if code is None or resource.has_tokens:
+        return
+    try:
+        tokens = await context.heroku.exchange_grant(code)
+    except (Unauthorized, Refused, Gone) as error:
+        # May also mean that HEROKU_CLIENT_SECRET is wrong at the moment: worth trying as long as the grant lives.
+        if not is_late:
+            raise Retry(f"the grant was not accepted: {error}") from error
+        raise Refused("Heroku did not accept the authorization of this add-on in time.") from error
+    async with context.database.transaction() as session:
+        resource = await _living(session, uuid)
+        store_tokens(context, resource, tokens)
+        resource.seal(context.keys, "grant", None)
+        now = context.clock()
+        record(session, uuid, now, "grant_exchanged", PROGRAM, "Authorized by Heroku", is_for_customer=False)
+
+
+async def provision_service(context: Context, uuid: UUID) -> None:
+    """Have the driver make the service."""
+    async with context.database.transaction() as session:
+        resource = await _load(session, uuid)
+    if resource.state is not State.PROVISIONING:
+        return
+    wanted = resource.info(context.keys)
+    provisioned = await context.plans[wanted.plan].driver.provision(wanted)
+    async with context.database.transaction() as session:
+        resource = await locked(session, uuid)
+        await record_service(context, session, resource, provisioned, wanted.generation)
+        if not resource.is_gone:
+            resource.message = provisioned.message
+            await context.queue.enqueue(session, "push_config", uuid)
+            await context.queue.enqueue(session, "announce_provisioned", uuid)
+
+
+async def push_config(context: Context, uuid: UUID) -> None:
+    """Give Heroku the wanted config vars, if it has older ones: several changes in a row make one push."""
+    async with context.database.transaction() as session:
+        resource = await _load(session, uuid)
+        version, config = resource.config_version, resource.config(context.keys)
+    if not resource.needs_push:
+        return
+    await _with_token(context, uuid, lambda token: context.heroku.update_config(uuid, token, config))
+    async with context.database.transaction() as session:
+        resource = await _living(session, uuid)
+        resource.pushed_version = max(resource.pushed_version, version)
+        record(session, uuid, context.clock(), "config_pushed", PROGRAM, "Config vars sent to Heroku")
+        if resource.rotated_at is not None and not resource.needs_push and resource.retire_at is None:
+            resource.retire_at = context.clock() + ROTATION_OVERLAP
+            resource.rotated_at = None
+
+
+async def announce_provisioned(context: Context, uuid: UUID) -> None:
+    """Tell Heroku that the resource is ready; it then releases the config. After push_config, in this order."""
+    async with context.database.transaction() as session:
+        resource = await _load(session, uuid)
+    if resource.state is not State.PROVISIONING:
+        return
+    if resource.needs_push or resource.config_version == 0:
+        raise Retry("the config has not been pushed yet")
+
+    async def announce(token: str) -> None:
+        try:
+            await context.heroku.mark_provisioned(uuid, token)
+        except Refused:
+            # Perhaps it was marked before, and we died before we could record it.
+            if await context.heroku.addon_state(uuid, token) != State.PROVISIONED:
+                raise
+
+    await _with_token(context, uuid, announce)
+    async with context.database.transaction() as session:
+        resource = await _living(session, uuid)
+        if resource.state is State.PROVISIONING:
+            record_provisioned(context, session, resource, resource.message)
+
+
+async def settle(context: Context, uuid: UUID) -> None:
+    """Finish what a request had begun with the driver: bring the service to what the row says."""
+    async with context.database.transaction() as session:
+        resource = await session.get_one(Resource, uuid)
+    if resource.is_gone:
+        await deprovision_service(context, uuid)
+    elif resource.config_version == 0:
+        await provision_service(context, uuid)
+    else:
+        wanted = resource.info(context.keys)
+        provisioned = await context.plans[wanted.plan].driver.change_plan(wanted)
+        async with context.database.transaction() as session:
+            resource = await _living(session, uuid)
+            if await record_service(context, session, resource, provisioned, wanted.generation):
+                await context.queue.enqueue(session, "push_config", uuid)
+
+
+async def rotate_service(context: Context, uuid: UUID) -> None:
+    """Have the driver make new credentials, and push them."""
+    async with context.database.transaction() as session:
+        resource = await _load(session, uuid)
+    if resource.rotation_requested_at is None:
+        return
+    wanted = resource.info(context.keys, generation=resource.generation + 1)
+    provisioned = await context.plans[wanted.plan].driver.rotate(wanted)
+    async with context.database.transaction() as session:
+        resource = await locked(session, uuid)
+        if not resource.is_gone:
+            resource.generation = wanted.generation
+            resource.rotation_requested_at = None
+            resource.rotated_at = context.clock()
+            record(session, uuid, context.clock(), "rotated", PROGRAM, "New credentials made")
+        await record_service(context, session, resource, provisioned, wanted.generation)
+        if not resource.is_gone:
+            await context.queue.enqueue(session, "push_config", uuid)
+
+
+async def retire_service(context: Context, uuid: UUID) -> None:
+    """Stop the previous credentials, once their overlap is over."""
+    async with context.database.transaction() as session:
+        resource = await _load(session, uuid)
+    if resource.retire_at is None or resource.retire_at > context.clock():
+        return
+    wanted = resource.info(context.keys)
+    await context.plans[wanted.plan].driver.retire(wanted)
+    async with context.database.transaction() as session:
+        resource = await _living(session, uuid)
+        resource.retire_at = None
+        record(session, uuid, context.clock(), "retired", PROGRAM, "Previous credentials retired")
+
+
+async def deprovision_service(context: Context, uuid: UUID) -> None:
+    """Have the driver remove the service, and forget its secrets."""
+    async with context.database.transaction() as session:
+        resource = await session.get_one(Resource, uuid)
+    wanted = resource.info(context.keys)
+    await context.plans[wanted.plan].driver.deprovision(wanted)
+    async with context.database.transaction() as session:
+        resource = await locked(session, uuid)
+        resource.unsettled_since = None
+        if resource.removed_at is None:
+            resource.removed_at = context.clock()
+            record(session, uuid, context.clock(), "removed", PROGRAM, "Service and credentials removed")
+        # The seed and the details stay: a removal may have to be repeated, and needs to know what to look for. The
+        # config has no such use.
+        resource.seal(context.keys, "config", None)
+
+
+async def report_failure(context: Context, uuid: UUID) -> None:
+    """Tell Heroku that a resource cannot be provisioned, then end it here."""
+    async with context.database.transaction() as session:
+        resource = await _load(session, uuid)
+    if resource.state is not State.PROVISIONING:
+        return
+    if resource.has_tokens:
+        try:
+            await _with_token(context, uuid, lambda token: context.heroku.mark_deprovisioned(uuid, token))
+        except (Gone, Refused, Unauthorized) as error:
+            _log.warning("Heroku did not take the news of a failure", reason=str(error))
+    async with context.database.transaction() as session:
+        resource = await locked(session, uuid)
+        await give_up_provisioning(context, session, resource, resource.refusal or SORRY)
+
+
+async def _load(session: AsyncSession, uuid: UUID) -> Resource:
+    """The resource as it is; a deprovisioned one ends the job."""
+    resource = await session.get_one(Resource, uuid)
+    if resource.is_gone:
+        raise Gone
+    return resource
+
+
+async def _living(session: AsyncSession, uuid: UUID) -> Resource:
+    """The resource, locked to record on it; a deprovisioned one ends the job."""
+    resource = await locked(session, uuid)
+    if resource.is_gone:
+        raise Gone
+    return resource
+
+
+async def _with_token(context: Context, uuid: UUID, call: Callable[[str], Awaitable[None]]) -> None:
+    """Call Heroku with a fresh token; if it is refused, refresh once and call once more.
+
+    Heroku not knowing the resource is flagged on it: operators decide, no data is lost over a mistaken 404.
+    """
+    try:
+        token = await fresh_access_token(context, uuid)
+        try:
+            await call(token)
+        except Unauthorized:
+            await call(await fresh_access_token(context, uuid, unlike=token))
+    except Gone as gone:
+        async with context.database.transaction() as session:
+            resource = await _living(session, uuid)
+            if resource.unknown_to_heroku_at is None:
+                resource.unknown_to_heroku_at = context.clock()
+                text = f"Heroku does not know this resource: {gone}"
+                record(session, uuid, context.clock(), "unknown_to_heroku", HEROKU, text, is_for_customer=False)
+        raise
+
+
+async def _fail_provisioning(context: Context, session: AsyncSession, resource: Resource, reason: str) -> None:
+    """The end of a provision that cannot succeed: Heroku is told first, then the resource ends with this reason."""
+    if resource.state is not State.PROVISIONING:
+        return
+    resource.refusal = reason
+    await context.queue.cancel(session, resource.uuid)
+    await context.queue.enqueue(session, "report_failure", resource.uuid)
+
+
+async def _leave_as_is(_context: Context, _session: AsyncSession, _resource: Resource, _reason: str) -> None:
+    """What a customer has keeps working; the history and `last_error` tell operators."""
+
+
+async def _stop_settling(context: Context, session: AsyncSession, resource: Resource, reason: str) -> None:
+    resource.unsettled_since = None
+    await _fail_provisioning(context, session, resource, reason)
+
+
+async def _end_rotation(_context: Context, _session: AsyncSession, resource: Resource, _reason: str) -> None:
+    resource.rotation_requested_at = None
+
+
+async def _end_here(context: Context, session: AsyncSession, resource: Resource, reason: str) -> None:
+    await give_up_provisioning(context, session, resource, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job, and what becomes of the resource when the job is given up.
+
+    `given_up` is None for work that is never given up, because something would stay behind.
+    """
+
+    run: Callable[[Context, UUID], Awaitable[None]]
+    given_up: Callable[[Context, AsyncSession, Resource, str], Awaitable[None]] | None
+
+
+JOBS: Final[Mapping[str, Job]] = {
+    "exchange_grant": Job(exchange_grant, _fail_provisioning),
+    "provision_service": Job(provision_service, _fail_provisioning),
+    "push_config": Job(push_config, _fail_provisioning),
+    "announce_provisioned": Job(announce_provisioned, _fail_provisioning),
+    "settle": Job(settle, _stop_settling),
+    "rotate_service": Job(rotate_service, _end_rotation),
+    "retire_service": Job(retire_service, None),
+    "deprovision_service": Job(deprovision_service, None),
+    "report_failure": Job(report_failure, _end_here),
+    "measure_usage": Job(measure_usage, _leave_as_is),
+}
+
+
+async def run_job(context: Context, name: str, uuid: UUID) -> None:
+    """Run a job and decide what its error means: returning is the end of it, raising means again later.
+
+    Raises:
+        Exception: whatever should be tried again; a `Retry` says when.
+    """
+    job = JOBS[name]
+    try:
+        await job.run(context, uuid)
+    except Gone as gone:
+        _log.info("job has nothing to do any more", reason=str(gone))
+    except Retry as retry:
+        _log.info("job waits", reason=str(retry), after=str(retry.after))
+        raise
+    except Unauthorized as error:
+        await _note_failure(context, name, uuid, str(error))
+        raise Retry(str(error)) from error
+    except Refused as refused:
+        await _give_up(context, name, uuid, refused.message)
+    except Exception as error:
+        _log.exception("job failed")
+        failures = await _note_failure(context, name, uuid, f"{type(error).__name__} in {name}")
+        if failures < PATIENCE or job.given_up is None:
+            raise
+        await _give_up(context, name, uuid, SORRY)
+    else:
+        await _note_success(context, uuid)
+
+
+async def _give_up(context: Context, name: str, uuid: UUID, reason: str) -> None:
+    given_up = JOBS[name].given_up
+    async with context.database.transaction() as session:
+        resource = await locked(session, uuid)
+        now = context.clock()
+        resource.failures = 0
+        resource.last_error, resource.last_error_at = f"{name}: {reason}", now
+        if given_up is not None:
+            _log.error("job given up", reason=reason)
+            record(session, uuid, now, "given_up", PROGRAM, f"{name} given up: {reason}", is_for_customer=False)
+            await given_up(context, session, resource, reason)
+    if given_up is None:
+        raise Retry(reason)
+
+
+async def _note_failure(context: Context, name: str, uuid: UUID, error: str) -> int:
+    """Count an unexpected error, where operators see it; how many there were in a row."""
+    async with context.database.transaction() as session:
+        resource = await locked(session, uuid)
+        resource.failures += 1
+        resource.last_error, resource.last_error_at = f"{name}: {error}", context.clock()
+        return resource.failures
+
+
+async def _note_success(context: Context, uuid: UUID) -> None:
+    async with context.database.transaction() as session:
+        await session.execute(update(Resource).where(Resource.uuid == uuid, Resource.failures > 0).values(failures=0))

@@ -1,0 +1,401 @@
+"""The rules of a resource's life: provision, change plan, deprovision, rotate.
+
+Plain values in, plain values out; nothing here knows HTTP or calls Heroku. Slow work is enqueued by name in the same
+transaction as the change that needs it. A driver is called here only where Heroku waits for its answer (an instant
+plan, a plan change), with no transaction open and within `REQUEST_BUDGET`.
+"""
+
+import asyncio
+import json
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.context import Context
+from app.drivers.base import Provisioned, ResourceInfo
+from app.errors import Gone, Refused
+from app.plans import Plan
+from app.resources.models import Resource, ResourceEvent, State, purpose
+
+_log = structlog.get_logger(__name__)
+
+# Heroku wants an answer within three seconds: a driver gets two of them.
+REQUEST_BUDGET: Final = timedelta(seconds=2)
+# How soon a caller of a race first looks whether the one that came before has finished; then ever less often.
+_FIRST_GLANCE: Final = timedelta(milliseconds=25)
+_RARER: Final = 1.5
+
+HEROKU: Final = "Heroku"
+PROGRAM: Final = "the program"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisionRequest:
+    """What Heroku asks for. `uuid` is the idempotency key; everything optional may be absent."""
+
+    uuid: UUID
+    name: str
+    plan: str
+    region: str
+    options: dict[str, Any] = field(default_factory=dict)
+    grant: str | None = field(default=None, repr=False)
+    log_input_url: str | None = field(default=None, repr=False)
+    log_drain_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What Heroku is told. Without `config` the work goes on in the background."""
+
+    uuid: UUID
+    config: dict[str, str] | None = field(default=None, repr=False)
+    message: str | None = None
+
+
+async def provision(context: Context, request: ProvisionRequest) -> Answer:
+    """Make a resource, or find the one that an earlier or simultaneous request with this uuid has made.
+
+    Raises:
+        Refused: no such plan, not in this region, or the driver says no.
+        Gone: this uuid was deprovisioned; it is never brought back.
+    """
+    plan = context.plans.get(request.plan)
+    if plan is None:
+        raise Refused(f"There is no plan named {request.plan[:60]!r}. Please choose another plan.")
+    if not context.manifest.sells_in(request.region):
+        raise Refused(f"{context.manifest.name} is not available in the region of this app yet.")
+    async with context.database.transaction() as session:
+        is_first = await _insert(context, session, request, plan)
+        resource = await locked(session, request.uuid)
+        if not is_first:
+            await _keep_newer_grant(context, session, resource, request.grant)
+    if is_first and plan.is_instant:
+        await _provision_now(context, resource, plan)
+    return await _answer(context, request.uuid)
+
+
+async def _insert(context: Context, session: AsyncSession, request: ProvisionRequest, plan: Plan) -> bool:
+    """Whether this call made the row. The primary key decides among simultaneous ones."""
+    now = context.clock()
+
+    def sealed(value: str | None, secret: Any) -> bytes | None:
+        return None if value is None else context.keys.seal(value, purpose(secret, request.uuid))
+
+    inserted = await session.scalar(
+        insert(Resource)
+        .values(
+            uuid=request.uuid,
+            name=request.name,
+            plan=request.plan,
+            region=request.region,
+            options=request.options,
+            state=State.PROVISIONING,
+            created_at=now,
+            unsettled_since=now if plan.is_instant else None,
+            seed_sealed=sealed(secrets.token_hex(32), "seed"),
+            grant_sealed=sealed(request.grant, "grant"),
+            grant_received_at=now if request.grant else None,
+            log_input_url_sealed=sealed(request.log_input_url, "log_input_url"),
+            log_drain_token_sealed=sealed(request.log_drain_token, "log_drain_token"),
+        )
+        .on_conflict_do_nothing()
+        .returning(Resource.uuid)
+    )
+    if inserted is None:
+        return False
+    if plan.is_withdrawn:
+        raise Refused(f"The plan {plan.name} is no longer sold. Please choose another plan.")
+    record(session, request.uuid, now, "requested", HEROKU, f"Install requested with the {plan.name} plan")
+    if request.grant:
+        await context.queue.enqueue(session, "exchange_grant", request.uuid)
+    if not plan.is_instant:
+        await context.queue.enqueue(session, "provision_service", request.uuid)
+    return True
+
+
+async def _keep_newer_grant(context: Context, session: AsyncSession, resource: Resource, grant: str | None) -> None:
+    """A repeated request may bring a fresh grant: worth keeping while there are no tokens yet."""
+    if grant is None or resource.is_gone or resource.has_tokens or resource.open(context.keys, "grant") == grant:
+        return
+    resource.seal(context.keys, "grant", grant)
+    resource.grant_received_at = context.clock()
+    # Ahead of what already waits for these tokens.
+    await context.queue.enqueue(session, "exchange_grant", resource.uuid, priority=1)
+
+
+async def _provision_now(context: Context, resource: Resource, plan: Plan) -> None:
+    wanted = resource.info(context.keys)
+    try:
+        async with asyncio.timeout(REQUEST_BUDGET.total_seconds()):
+            provisioned = await plan.driver.provision(wanted)
+    except Refused as refused:
+        async with context.database.transaction() as session:
+            resource = await locked(session, resource.uuid)
+            await give_up_provisioning(context, session, resource, refused.message)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the background tries again
+        _log.warning("an instant plan goes on in the background", resource=str(resource.uuid), reason=repr(error))
+        async with context.database.transaction() as session:
+            resource = await locked(session, resource.uuid)
+            resource.unsettled_since = None
+            await context.queue.enqueue(
+                session, "deprovision_service" if resource.is_gone else "provision_service", resource.uuid
+            )
+    else:
+        async with context.database.transaction() as session:
+            resource = await locked(session, resource.uuid)
+            if await record_service(context, session, resource, provisioned, wanted.generation):
+                # Heroku takes the config from the answer to its request.
+                resource.pushed_version = resource.config_version
+            if not resource.is_gone:
+                record_provisioned(context, session, resource, provisioned.message)
+
+
+async def _answer(context: Context, uuid: UUID) -> Answer:
+    """What every caller with this uuid is told, rendered from the row alone; waits for one who works on it now."""
+    give_up_at = asyncio.get_running_loop().time() + REQUEST_BUDGET.total_seconds()
+    pause = _FIRST_GLANCE.total_seconds()
+    while True:
+        async with context.database.transaction() as session:
+            resource = await session.get_one(Resource, uuid)
+        is_being_made = resource.state is State.PROVISIONING and resource.unsettled_since is not None
+        if not is_being_made or asyncio.get_running_loop().time() > give_up_at:
+            break
+        await asyncio.sleep(pause)
+        pause *= _RARER
+    if resource.refusal is not None:
+        raise Refused(resource.refusal)
+    if resource.is_gone:
+        raise Gone
+    if resource.state is State.PROVISIONING:
+        return Answer(uuid=uuid, message="Your add-on is being provisioned.")
+    return Answer(uuid=uuid, config=resource.config(context.keys), message=resource.message)
+
+
+async def change_plan(context: Context, uuid: UUID, name: str) -> Answer:
+    """Move a resource to the plan `name`. The plan it already has is fine: Heroku repeats itself.
+
+    Raises:
+        Refused: no such plan, or the driver says that this resource does not fit it. Nothing has changed then.
+        Gone: no such resource.
+    """
+    async with context.database.transaction() as session:
+        resource = await locked(session, uuid)
+        if resource.is_gone:
+            raise Gone
+        plan = _plan_to_change_to(context, resource, name)
+        if resource.plan == name:
+            _log.info("plan change to the plan it has", resource=str(uuid), plan=name)
+            return Answer(uuid=uuid, config=_known_config(context, resource))
+        if resource.state is State.PROVISIONING:
+            _record_plan(context, session, resource, name)
+            await context.queue.enqueue(session, "settle", uuid, at_most_one=True)
+            return Answer(uuid=uuid, message=f"Your add-on is being provisioned with the {name} plan.")
+        resource.unsettled_since = context.clock()
+        wanted = resource.info(context.keys, plan=name)
+    try:
+        async with asyncio.timeout(REQUEST_BUDGET.total_seconds()):
+            provisioned = await plan.driver.change_plan(wanted)
+    except Refused:
+        await _settle_later(context, uuid)
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it was, the background tries again
+        _log.warning("a plan change goes on in the background", resource=str(uuid), reason=repr(error))
+        await _settle_later(context, uuid, plan=name)
+        return Answer(uuid=uuid, message=f"Your add-on is being moved to the {name} plan.")
+    return await _plan_changed(context, wanted, provisioned)
+
+
+def _plan_to_change_to(context: Context, resource: Resource, name: str) -> Plan:
+    plan = context.plans.get(name)
+    if plan is None or (plan.is_withdrawn and resource.plan != name):
+        raise Refused(f"There is no plan named {name[:60]!r} to change to. Your plan stays as it is.")
+    if type(plan.driver) is not type(context.plans[resource.plan].driver):
+        raise Refused(f"A {resource.plan} add-on cannot be changed to {name}. Please install {name} beside it.")
+    return plan
+
+
+async def _plan_changed(context: Context, wanted: ResourceInfo, provisioned: Provisioned) -> Answer:
+    async with context.database.transaction() as session:
+        resource = await locked(session, wanted.uuid)
+        if not resource.is_gone:
+            _record_plan(context, session, resource, wanted.plan)
+            # Another change may have been at work meanwhile: applying the recorded plan once more settles which won.
+            await context.queue.enqueue(session, "settle", wanted.uuid, at_most_one=True)
+        if await record_service(context, session, resource, provisioned, wanted.generation):
+            resource.pushed_version = resource.config_version  # Heroku takes it from this answer
+    if resource.is_gone:
+        raise Gone
+    message = provisioned.message or f"Your add-on is on the {wanted.plan} plan now."
+    return Answer(uuid=wanted.uuid, config=resource.config(context.keys), message=message)
+
+
+async def _settle_later(context: Context, uuid: UUID, *, plan: str | None = None) -> None:
+    async with context.database.transaction() as session:
+        resource = await locked(session, uuid)
+        if plan is not None and not resource.is_gone:
+            _record_plan(context, session, resource, plan)
+        await context.queue.enqueue(session, "settle", uuid, at_most_one=True)
+
+
+def _record_plan(context: Context, session: AsyncSession, resource: Resource, name: str) -> None:
+    text = f"Plan changed from {resource.plan} to {name}"
+    record(session, resource.uuid, context.clock(), "plan_changed", HEROKU, text)
+    resource.plan = name
+
+
+def _known_config(context: Context, resource: Resource) -> dict[str, str] | None:
+    return resource.config(context.keys) if resource.state is State.PROVISIONED else None
+
+
+async def deprovision(context: Context, uuid: UUID) -> None:
+    """End a resource's life, at whatever point it is. The row stays as a tombstone.
+
+    Raises:
+        Gone: it was never here, or has been deprovisioned before.
+    """
+    async with context.database.transaction() as session:
+        resource = await locked(session, uuid)
+        if resource.is_gone:
+            raise Gone
+        await end_life(context, session, resource, HEROKU, "Removed by the customer")
+
+
+async def end_life(context: Context, session: AsyncSession, resource: Resource, actor: str, text: str) -> None:
+    """Turn the row into a tombstone and have what was made removed; nothing else that was queued runs any more."""
+    now = context.clock()
+    resource.state = State.DEPROVISIONED
+    resource.deprovisioned_at = now
+    resource.rotation_requested_at = resource.retire_at = None
+    for secret in ("grant", "access_token", "refresh_token"):
+        resource.seal(context.keys, secret, None)
+    record(session, resource.uuid, now, "deprovisioned", actor, text)
+    await context.queue.cancel(session, resource.uuid)
+    await context.queue.enqueue(session, "deprovision_service", resource.uuid)
+
+
+async def give_up_provisioning(context: Context, session: AsyncSession, resource: Resource, reason: str) -> None:
+    """A resource that cannot be made: keep the reason for repeated requests, and end it.
+
+    Args:
+        context: as everywhere.
+        session: its transaction.
+        resource: locked, and still provisioning; anything else is left alone.
+        reason: a sentence for the customer.
+    """
+    if resource.state is not State.PROVISIONING:
+        return
+    resource.refusal = reason
+    resource.unsettled_since = None
+    await end_life(context, session, resource, PROGRAM, f"Could not be provisioned: {reason}")
+
+
+async def rotate(context: Context, uuid: UUID, actor: str) -> None:
+    """Have new credentials made and pushed; the present ones keep working for the overlap after that.
+
+    Raises:
+        Refused: a rotation is still under way, or the resource is not provisioned yet.
+        Gone: no such resource.
+    """
+    async with context.database.transaction() as session:
+        resource = await locked(session, uuid)
+        if resource.is_gone:
+            raise Gone
+        if resource.state is not State.PROVISIONED:
+            raise Refused("The add-on is still being provisioned. Please try again when it is ready.")
+        if resource.is_rotating:
+            raise Refused("A rotation is still under way. The previous credentials have to be retired first.")
+        now = context.clock()
+        resource.rotation_requested_at = now
+        record(session, uuid, now, "rotation_requested", actor, "Rotation of the credentials requested")
+        await context.queue.enqueue(session, "rotate_service", uuid)
+
+
+async def retire_now(context: Context, uuid: UUID, actor: str) -> None:
+    """Stop the previous credentials at once instead of at the end of the overlap.
+
+    Raises:
+        Refused: there are none that could be retired now.
+        Gone: no such resource.
+    """
+    async with context.database.transaction() as session:
+        resource = await locked(session, uuid)
+        if resource.is_gone:
+            raise Gone
+        if resource.retire_at is None:
+            raise Refused("There are no previous credentials to retire at the moment.")
+        now = context.clock()
+        resource.retire_at = now
+        record(session, uuid, now, "retirement_requested", actor, "Retirement of the previous credentials requested")
+        await context.queue.enqueue(session, "retire_service", uuid, at_most_one=True)
+
+
+async def locked(session: AsyncSession, uuid: UUID) -> Resource:
+    """The resource, its row locked until the transaction ends: whoever changes a resource goes through here.
+
+    Raises:
+        Gone: there never was one.
+    """
+    resource = await session.scalar(select(Resource).where(Resource.uuid == uuid).with_for_update())
+    if resource is None:
+        raise Gone
+    return resource
+
+
+async def record_service(
+    context: Context, session: AsyncSession, resource: Resource, provisioned: Provisioned, generation: int
+) -> bool:
+    """Store what a driver has made for credential `generation`; whether its config differs from the one before.
+
+    A resource that was deprovisioned while its driver worked gets its removal once more instead: what the driver has
+    just made must not stay behind. And a config with older credentials than the row's (a rotation overtook the driver)
+    is dropped: it must not come back.
+    """
+    resource.unsettled_since = None
+    if resource.is_gone:
+        await context.queue.enqueue(session, "deprovision_service", resource.uuid)
+        return False
+    if generation < resource.generation:
+        await context.queue.enqueue(session, "settle", resource.uuid, at_most_one=True)
+        return False
+    undeclared = set(provisioned.config) - set(context.manifest.api.config_vars)
+    if undeclared:
+        raise ValueError(f"the driver returned config vars that the manifest does not list: {sorted(undeclared)}")
+    resource.seal(context.keys, "details", json.dumps(dict(provisioned.details)))
+    if resource.config_version > 0 and resource.config(context.keys) == dict(provisioned.config):
+        return False
+    resource.seal(context.keys, "config", json.dumps(dict(provisioned.config)))
+    resource.config_version += 1
+    return True
+
+
+def record_provisioned(context: Context, session: AsyncSession, resource: Resource, message: str | None) -> None:
+    """The resource is ready and Heroku knows it, or is about to be told in this very answer."""
+    now = context.clock()
+    resource.state = State.PROVISIONED
+    resource.provisioned_at = now
+    resource.message = message
+    resource.message = message
+    record(session, resource.uuid, now, "provisioned", PROGRAM, f"Ready on the {resource.plan} plan")
+
+
+def record(
+    session: AsyncSession,
+    uuid: UUID,
+    at: datetime,
+    kind: str,
+    actor: str,
+    text: str,
+    *,
+    is_for_customer: bool = True,
+) -> None:
+    """Add a line to the resource's history; `text` is a sentence for people and holds no secret."""
+    session.add(
+        ResourceEvent(resource_uuid=uuid, at=at, kind=kind, actor=actor, text=text, is_for_customer=is_for_customer)
+    )

@@ -1,0 +1,224 @@
+"""The tables of one noun: a resource, its history, its sign-ins and its readings.
+
+Columns, constraints and predicates live here; the verbs that change a resource are functions in `lifecycle.py` and
+`jobs.py`. Columns that end in `_sealed` are encrypted (`encryption.py`); `seal` and `open` write and read them.
+"""
+
+import json
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal, get_args
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, Enum, ForeignKey, Identity, Index, LargeBinary, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Base
+from app.drivers.base import ResourceInfo
+from app.encryption import KeyRing
+
+
+class State(StrEnum):
+    """Heroku's words for where a resource is in its life.
+
+        (POST) --> provisioning --> provisioned
+                        |                |
+                        +---------> deprovisioned (DELETE, or provisioning given up; for ever)
+
+    A deprovisioned row stays as a tombstone, so that a late duplicate POST is answered 410 and makes nothing.
+    """
+
+    PROVISIONING = "provisioning"
+    PROVISIONED = "provisioned"
+    DEPROVISIONED = "deprovisioned"
+
+
+Secret = Literal[
+    "grant", "access_token", "refresh_token", "seed", "config", "details", "log_input_url", "log_drain_token"
+]
+
+
+class Resource(Base):
+    """One installed add-on."""
+
+    __tablename__ = "resources"
+    __table_args__ = (
+        CheckConstraint("generation >= 1", name="generation_from_one"),
+        CheckConstraint("pushed_version <= config_version", name="pushed_follows_config"),
+        CheckConstraint("(state = 'deprovisioned') = (deprovisioned_at IS NOT NULL)", name="deprovisioned_has_a_time"),
+        Index("ix_resources_unsettled_since", "unsettled_since", postgresql_where=text("unsettled_since IS NOT NULL")),
+        Index("ix_resources_retire_at", "retire_at", postgresql_where=text("retire_at IS NOT NULL")),
+        Index("ix_resources_provisioning", "created_at", postgresql_where=text("state = 'provisioning'")),
+    )
+
+    uuid: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    plan: Mapped[str] = mapped_column(Text)
+    region: Mapped[str] = mapped_column(Text)
+    options: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    state: Mapped[State] = mapped_column(
+        Enum(State, native_enum=False, create_constraint=True, length=20, values_callable=lambda states: [s.value for s in states]),
+        default=State.PROVISIONING,
+    )
+    created_at: Mapped[datetime]
+    provisioned_at: Mapped[datetime | None]
+    deprovisioned_at: Mapped[datetime | None]
+    # When the driver confirmed that nothing is left of a deprovisioned resource.
+    removed_at: Mapped[datetime | None]
+    # Why provisioning was given up; kept so that a repeated POST gets the same refusal.
+    refusal: Mapped[str | None] = mapped_column(Text)
+    # The driver's sentence for the customer, repeated word for word when Heroku repeats a request.
+    message: Mapped[str | None] = mapped_column(Text)
+    # A request works on this resource with its driver at this moment, outside any transaction. If the process dies
+    # meanwhile, the sweep finds the row by this and has the `settle` job finish the work.
+    unsettled_since: Mapped[datetime | None]
+
+    # OAuth: the grant lives five minutes, the access token about eight hours, the refresh token as long as the add-on.
+    grant_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    grant_received_at: Mapped[datetime | None]
+    access_token_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    access_token_expires_at: Mapped[datetime | None]
+    refresh_token_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    # Whoever sets this may refresh the token until that time; everyone else waits for the result.
+    refresh_leased_until: Mapped[datetime | None]
+
+    # Config vars: the wanted ones have a version, and the version that Heroku has confirmed follows it.
+    config_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    config_version: Mapped[int] = mapped_column(default=0)
+    pushed_version: Mapped[int] = mapped_column(default=0)
+
+    # The driver's side.
+    seed_sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    details_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    generation: Mapped[int] = mapped_column(default=1)
+    # A rotation passes through these one after the other: asked for; new credentials made, but Heroku may not have them
+    # yet; Heroku has them, and the older ones stop at this time.
+    rotation_requested_at: Mapped[datetime | None]
+    rotated_at: Mapped[datetime | None]
+    retire_at: Mapped[datetime | None]
+    over_quota_at: Mapped[datetime | None]
+    read_only_at: Mapped[datetime | None]
+
+    # Set when Heroku answered 404 or 410 for a resource that we believe exists.
+    unknown_to_heroku_at: Mapped[datetime | None]
+    # Unexpected errors of jobs in a row, and the last one, for operators; never shown to a customer.
+    failures: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str | None] = mapped_column(Text)
+    last_error_at: Mapped[datetime | None]
+
+    log_input_url_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    log_drain_token_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether every later call about it is answered 410."""
+        return self.state is State.DEPROVISIONED
+
+    @property
+    def needs_push(self) -> bool:
+        """Whether Heroku has older config vars than we want it to have."""
+        return self.config_version > self.pushed_version
+
+    @property
+    def is_rotating(self) -> bool:
+        """Whether older credentials exist or are about to: a further rotation has to wait."""
+        return any((self.rotation_requested_at, self.rotated_at, self.retire_at))
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether the grant was ever exchanged; without it Heroku cannot be told anything."""
+        return self.refresh_token_sealed is not None
+
+    def seal(self, keys: KeyRing, secret: Secret, value: str | None) -> None:
+        """Store `value` encrypted in the column of `secret`; None empties it."""
+        setattr(self, f"{secret}_sealed", None if value is None else keys.seal(value, purpose(secret, self.uuid)))
+
+    def open(self, keys: KeyRing, secret: Secret) -> str | None:
+        """The clear value of `secret`, or None where there is none."""
+        sealed: bytes | None = getattr(self, f"{secret}_sealed")
+        return None if sealed is None else keys.open(sealed, purpose(secret, self.uuid))
+
+    def config(self, keys: KeyRing) -> dict[str, str]:
+        """The wanted config vars, names to values; empty before there are any."""
+        config: dict[str, str] = json.loads(self.open(keys, "config") or "{}")
+        return config
+
+    def info(self, keys: KeyRing, *, plan: str | None = None, generation: int | None = None) -> ResourceInfo:
+        """The resource as its driver sees it, if need be already with another plan or a newer credential."""
+        return ResourceInfo(
+            uuid=self.uuid,
+            plan=plan or self.plan,
+            region=self.region,
+            generation=generation or self.generation,
+            seed=bytes.fromhex(self.open(keys, "seed") or ""),
+            options=self.options,
+            details=json.loads(self.open(keys, "details") or "{}"),
+        )
+
+
+SECRETS: tuple[Secret, ...] = get_args(Secret)
+
+
+def purpose(secret: Secret, uuid: UUID) -> str:
+    """What a sealed column of one row is bound to."""
+    return f"resources.{secret}:{uuid}"
+
+
+class ResourceEvent(Base):
+    """A line in a resource's history."""
+
+    __tablename__ = "resource_events"
+    __table_args__ = (Index("ix_resource_events_resource_uuid_id", "resource_uuid", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    resource_uuid: Mapped[UUID] = mapped_column(ForeignKey("resources.uuid"))
+    at: Mapped[datetime]
+    kind: Mapped[str] = mapped_column(Text)
+    # Who caused it: "Heroku", "the program", or a customer's e-mail address as Heroku gave it.
+    actor: Mapped[str] = mapped_column(Text)
+    # A sentence for people. Holds no secret.
+    text: Mapped[str] = mapped_column(Text)
+    is_for_customer: Mapped[bool] = mapped_column(default=True)
+
+
+class SignIn(Base):
+    """One SSO form that was accepted: the customer's session, and the proof that the form was used."""
+
+    __tablename__ = "sign_ins"
+    __table_args__ = (Index("ix_sign_ins_resource_uuid_at", "resource_uuid", "at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    resource_uuid: Mapped[UUID] = mapped_column(ForeignKey("resources.uuid"))
+    # SHA-256 of the form's signed and claimed fields; unique, so that each form works once.
+    form_digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    # SHA-256 of the form's `resource_token`, when a stronger token proved the form: see `sso.py`.
+    covered_digest: Mapped[bytes | None] = mapped_column(LargeBinary, index=True)
+    at: Mapped[datetime]
+    email: Mapped[str] = mapped_column(Text)
+    user_id: Mapped[str] = mapped_column(Text)
+    # Whether Heroku vouched for e-mail and user id (only the user-scoped token covers them).
+    is_user_proven: Mapped[bool]
+    signed_out_at: Mapped[datetime | None]
+
+
+class Reading(Base):
+    """How much of its plan a resource used at one time; a chart's point."""
+
+    __tablename__ = "readings"
+
+    resource_uuid: Mapped[UUID] = mapped_column(ForeignKey("resources.uuid"), primary_key=True)
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    used: Mapped[int] = mapped_column(BigInteger)
+    limit: Mapped[int] = mapped_column(BigInteger)
+    unit: Mapped[str] = mapped_column(Text)
+
+
+class EncryptionCanary(Base):
+    """A known text sealed with each key that may be in use: see `encryption.check_canaries`."""
+
+    __tablename__ = "encryption_canaries"
+
+    fingerprint: Mapped[str] = mapped_column(Text, primary_key=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)

@@ -1,0 +1,66 @@
+"""What has come due without anybody asking: found in the rows once a minute, and enqueued."""
+
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import ColumnElement, select
+
+from app.context import Context
+from app.resources.jobs import PROVISIONING_LIMIT
+from app.resources.models import Resource, State
+
+_log = structlog.get_logger(__name__)
+
+# A request that works on a resource is done long before this; later, its process has died.
+_UNSETTLED_FOR: Final = timedelta(minutes=1)
+_BATCH: Final = 500
+
+TOO_LATE: Final = "The add-on was not ready within twelve hours."
+
+
+async def sweep(context: Context) -> None:
+    """Finish what a dead process has left, retire credentials, and end provisions that took too long."""
+    now = context.clock()
+    for uuid in await _find(context, Resource.unsettled_since < now - _UNSETTLED_FOR):
+        await _enqueue(context, "settle", uuid)
+    for uuid in await _find(context, Resource.retire_at <= now):
+        await _enqueue(context, "retire_service", uuid)
+    too_old = (Resource.state == State.PROVISIONING) & (Resource.created_at < now - PROVISIONING_LIMIT)
+    for uuid in await _find(context, too_old):
+        await _give_up(context, uuid)
+
+
+async def enqueue_measurements(context: Context) -> None:
+    """A reading of every provisioned resource."""
+    last = UUID(int=0)
+    while True:
+        async with context.database.transaction() as session:
+            query = select(Resource.uuid).where(Resource.state == State.PROVISIONED, Resource.uuid > last)
+            uuids = (await session.scalars(query.order_by(Resource.uuid).limit(_BATCH))).all()
+            for uuid in uuids:
+                await context.queue.enqueue(session, "measure_usage", uuid, at_most_one=True, priority=-1)
+        if not uuids:
+            return
+        last = uuids[-1]
+
+
+async def _find(context: Context, condition: ColumnElement[bool]) -> list[UUID]:
+    async with context.database.transaction() as session:
+        return list(await session.scalars(select(Resource.uuid).where(condition).limit(_BATCH)))
+
+
+async def _enqueue(context: Context, job: str, uuid: UUID) -> None:
+    async with context.database.transaction() as session:
+        await context.queue.enqueue(session, job, uuid, at_most_one=True)
+
+
+async def _give_up(context: Context, uuid: UUID) -> None:
+    async with context.database.transaction() as session:
+        resource = await session.get_one(Resource, uuid, with_for_update=True)
+        if resource.state is State.PROVISIONING and resource.refusal is None:
+            _log.error("provisioning took too long", resource=str(uuid))
+            resource.refusal = TOO_LATE
+            await context.queue.cancel(session, uuid)
+            await context.queue.enqueue(session, "report_failure", uuid)

@@ -1,0 +1,93 @@
+"""A fresh access token for a resource, refreshed by one caller at a time.
+
+Many may find the same token expired at once: several workers, a customer's page. One of them takes a lease on the row
+and calls Heroku; the others wait for what it stores. A lease ends by itself, so a holder that dies blocks nobody long.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from app.context import Context
+from app.errors import Gone, Refused, Retry
+from app.heroku import Tokens
+from app.resources.lifecycle import PROGRAM, locked, record
+from app.resources.models import Resource, State
+
+# A token that lives shorter than this is refreshed before use: it must outlast the call that it is for.
+_MARGIN: Final = timedelta(minutes=5)
+# Longer than the refresh call may take (its time-outs), so that a lease never ends under a living holder.
+_LEASE: Final = timedelta(seconds=30)
+_GLANCE: Final = timedelta(milliseconds=50)
+_GLANCES: Final = 100
+
+
+async def fresh_access_token(context: Context, uuid: UUID, *, unlike: str | None = None) -> str:
+    """An access token that Heroku should accept now.
+
+    Args:
+        context: as everywhere.
+        uuid: of the resource.
+        unlike: a token that Heroku has just refused; it is refreshed whatever its expiry says.
+
+    Raises:
+        Retry: there is no token yet, or it could not be refreshed now.
+        Refused: there never will be one: Heroku sent no grant, or did not accept it.
+        Gone: the resource has been deprovisioned.
+        Unauthorized: Heroku does not accept the refresh token.
+    """
+    for _ in range(_GLANCES):
+        async with context.database.transaction() as session:
+            resource = await locked(session, uuid)
+            token = _usable_token(context, resource, unlike)
+            if token is not None:
+                return token
+            now = context.clock()
+            is_ours = resource.refresh_leased_until is None or resource.refresh_leased_until <= now
+            if is_ours:
+                resource.refresh_leased_until = now + _LEASE
+        if is_ours:
+            return await _refresh(context, uuid, resource.open(context.keys, "refresh_token") or "")
+        await asyncio.sleep(_GLANCE.total_seconds())
+    raise Retry("another worker is refreshing this resource's token")
+
+
+def _usable_token(context: Context, resource: Resource, unlike: str | None) -> str | None:
+    if resource.is_gone:
+        raise Gone
+    if not resource.has_tokens:
+        if resource.grant_sealed is None and resource.state is State.PROVISIONED:
+            raise Refused("Heroku has never authorized us for this resource")
+        raise Retry("there are no tokens yet: the grant has not been exchanged")
+    expires_at = resource.access_token_expires_at
+    if expires_at is None or expires_at - _MARGIN <= context.clock():
+        return None
+    token = resource.open(context.keys, "access_token")
+    return None if token == unlike else token
+
+
+async def _refresh(context: Context, uuid: UUID, refresh_token: str) -> str:
+    try:
+        tokens = await context.heroku.refresh_token(refresh_token)
+    except BaseException:
+        async with context.database.transaction() as session:
+            (await locked(session, uuid)).refresh_leased_until = None
+        raise
+    async with context.database.transaction() as session:
+        resource = await locked(session, uuid)
+        resource.refresh_leased_until = None
+        if resource.is_gone:
+            raise Gone
+        store_tokens(context, resource, tokens)
+        now = context.clock()
+        record(session, uuid, now, "token_refreshed", PROGRAM, "Access token refreshed", is_for_customer=False)
+    return tokens.access_token
+
+
+def store_tokens(context: Context, resource: Resource, tokens: Tokens) -> None:
+    """Keep what the token endpoint answered; a new refresh token replaces the old one."""
+    resource.seal(context.keys, "access_token", tokens.access_token)
+    resource.access_token_expires_at = context.clock() + tokens.expires_in
+    if tokens.refresh_token is not None:
+        resource.seal(context.keys, "refresh_token", tokens.refresh_token)

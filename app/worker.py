@@ -1,0 +1,57 @@
+"""The worker process: runs the queue's jobs, and the one list of periodic work."""
+
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+import procrastinate
+from psycopg.conninfo import make_conninfo
+from sqlalchemy.engine import make_url
+
+from app.context import Context
+from app.job_queue import Periodic, remove_old_jobs, retry_stalled_jobs, worker_app
+from app.resources.jobs import JOBS, run_job
+from app.resources.sweep import enqueue_measurements, sweep
+
+CONCURRENCY: Final = 8
+# Nothing wakes a worker when a resource's previous job ends or a retry comes due but this: four cheap queries a second.
+_POLL_SECONDS: Final = 0.25
+_HEARTBEAT: Final = timedelta(seconds=10)
+_LOST_AFTER: Final = timedelta(seconds=30)
+# Heroku kills a process thirty seconds after SIGTERM; what does not finish by then goes back to the queue.
+_SHUTDOWN_SECONDS: Final = 20.0
+
+
+def build_worker(context: Context) -> procrastinate.App:
+    """The queue's app with every job and all periodic work; open it, then run it."""
+    return worker_app(
+        url=libpq_url(context.settings.database_url.get_secret_value()),
+        jobs={name: partial(run_job, context, name) for name in JOBS},
+        periodic={
+            "sweep": Periodic("* * * * *", lambda _: sweep(context)),
+            "measure": Periodic("*/5 * * * *", lambda _: enqueue_measurements(context)),
+            "retry_stalled": Periodic("* * * * * */10", partial(retry_stalled_jobs, silent_for=_LOST_AFTER)),
+            "remove_old": Periodic("17 4 * * *", partial(remove_old_jobs, older_than=timedelta(days=30))),
+        },
+    )
+
+
+async def run_worker(context: Context, *, install_signal_handlers: bool = True) -> None:
+    """Work until SIGTERM or SIGINT (or cancellation), then finish what runs."""
+    app = build_worker(context)
+    async with app.open_async():
+        await app.run_worker_async(
+            concurrency=CONCURRENCY,
+            install_signal_handlers=install_signal_handlers,
+            fetch_job_polling_interval=_POLL_SECONDS,
+            shutdown_graceful_timeout=_SHUTDOWN_SECONDS,
+            update_heartbeat_interval=_HEARTBEAT.total_seconds(),
+            stalled_worker_timeout=_LOST_AFTER.total_seconds(),
+            delete_jobs="successful",
+        )
+
+
+def libpq_url(url: str) -> str:
+    """SQLAlchemy's address of the database as libpq reads it."""
+    address = make_url(url)
+    return make_conninfo(address.set(drivername="postgresql").render_as_string(hide_password=False))

@@ -1,0 +1,39 @@
+"""How Alembic reaches the database: the address from the environment, one transaction, one migration at a time."""
+
+from alembic import context
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
+
+from app.database import Base
+from app.resources import models  # noqa: F401 - the tables must be known to the metadata
+from app.settings import read_database_url
+
+# Any number; whoever holds this lock migrates, everyone else waits.
+_LOCK = 7_305_101
+
+
+def _is_ours(_object: object, name: str | None, kind: str, _reflected: bool, _compared: object) -> bool:  # noqa: FBT001
+    """The queue's tables come from its own package and are none of autogenerate's business."""
+    return not (kind == "table" and (name or "").startswith("procrastinate_"))
+
+
+def run() -> None:
+    engine = create_engine(read_database_url(), poolclass=NullPool, hide_parameters=True)
+    with engine.connect() as connection:
+        # A migration that waits for a lock makes every later query wait behind it: rather fail and be run again.
+        connection.execute(text("SET lock_timeout = '10s'"))
+        connection.execute(text("SET statement_timeout = '15min'"))
+        connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
+        connection.commit()
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            include_object=_is_ours,
+            compare_type=True,
+            compare_server_default=True,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+run()
