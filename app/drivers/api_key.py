@@ -26,10 +26,12 @@ from app.errors import Retry
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('api_keys'))"
 _TABLE = """
     CREATE TABLE IF NOT EXISTS api_keys (
-        uuid uuid, generation integer, digest bytea NOT NULL UNIQUE,
+        uuid uuid, generation integer, digest bytea NOT NULL,
         plan text NOT NULL, requests_per_minute integer NOT NULL,
         PRIMARY KEY (uuid, generation)
     )"""
+# Not unique: "insert or update" settles a race on one unique index, and two calls at once could collide on the other.
+_INDEX = "CREATE INDEX IF NOT EXISTS api_keys_digest ON api_keys (digest)"
 _WRITE_KEY = """
     INSERT INTO api_keys (uuid, generation, digest, plan, requests_per_minute) VALUES (%s, %s, %s, %s, %s)
     ON CONFLICT (uuid, generation) DO UPDATE SET digest = excluded.digest"""
@@ -39,13 +41,16 @@ _WRITE_TERMS = "UPDATE api_keys SET plan = %s, requests_per_minute = %s WHERE uu
 class ApiKey(Driver):
     """Keys for one plan of an HTTP service.
 
-    `database` is the URL of the service's own database, `variable` the config var as in the manifest, `service_url`
-    where the service answers; `requests_per_minute` is the term of the plan, for the service to keep.
+    Args:
+        database: the URL of the service's own database.
+        config_var: under which name the app finds its key; as in the manifest.
+        service_url: where the service answers.
+        requests_per_minute: a term of the plan; stored with the key, kept by the service.
     """
 
-    def __init__(self, database: SecretStr, *, variable: str, service_url: str, requests_per_minute: int) -> None:
+    def __init__(self, database: SecretStr, *, config_var: str, service_url: str, requests_per_minute: int) -> None:
         self._database = database
-        self._variable = variable
+        self._config_var = config_var
         self._service_url = service_url
         self._requests_per_minute = requests_per_minute
 
@@ -57,7 +62,7 @@ class ApiKey(Driver):
         async with self._connection() as connection:
             await connection.execute(_WRITE_KEY, (resource.uuid, resource.generation, digest, *terms))
             await connection.execute(_WRITE_TERMS, (*terms, resource.uuid))
-        return Provisioned(config={self._variable: key})
+        return Provisioned(config={self._config_var: key})
 
     async def change_plan(self, resource: ResourceInfo) -> Provisioned:
         return await self.provision(resource)
@@ -75,13 +80,14 @@ class ApiKey(Driver):
             await connection.execute("DELETE FROM api_keys WHERE uuid = %s", (resource.uuid,))
 
     def snippets(self) -> Sequence[Snippet]:
-        curl = f'curl -H "Authorization: Bearer ${self._variable}" {self._service_url}'
+        curl = f'curl -H "Authorization: Bearer ${self._config_var}" {self._service_url}'
         return (Snippet(title="curl", text=curl),)
 
     async def open(self) -> None:
         async with self._connection() as connection:
             await connection.execute(_LOCK)
             await connection.execute(_TABLE)
+            await connection.execute(_INDEX)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection]:
