@@ -1,22 +1,17 @@
-"""Who asks the platform API, what they may see, and how often they may ask."""
+"""Who asks the platform API, and what they may see."""
 
 import base64
 import binascii
 import hmac
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from .errors import HerokuError, forbidden, not_found, unauthorized
+from .errors import forbidden, not_found, unauthorized
 from .parts import parts
 from .records import AddOn, App, Customer
 from .verdicts import problem
 from .world import World
-
-# https://devcenter.heroku.com/articles/platform-api-reference#rate-limits
-_MOST_TOKENS = 4500
-_TOKENS_PER_SECOND = 75 / 60
 
 
 @dataclass(frozen=True)
@@ -95,21 +90,3 @@ def own_addon(request: Request, caller: Caller) -> AddOn:
     if caller.addon is None:
         raise forbidden("Only the add-on's partner may do that.")
     return addon
-
-
-@dataclass
-class RateLimit:
-    """A bucket of calls for each caller, refilled by the simulator's clock."""
-
-    _buckets: dict[str, tuple[float, datetime]] = field(default_factory=dict)
-
-    def spend(self, who: str, now: datetime) -> int:
-        """Take one call from the bucket and return how many are left; raises 429 when it is empty."""
-        left, at = self._buckets.get(who, (float(_MOST_TOKENS), now))
-        refill = max(now - at, timedelta()).total_seconds() * _TOKENS_PER_SECOND
-        left = min(_MOST_TOKENS, left + refill)
-        if left < 1:
-            self._buckets[who] = (left, now)
-            raise HerokuError(429, "rate_limit", "Your account reached the API rate limit. Please wait a few minutes.")
-        self._buckets[who] = (left - 1, now)
-        return int(left - 1)

@@ -1,9 +1,9 @@
 """Secrets out of what is kept of an exchange: a page that shows traffic must not show passwords."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 MASK = "••••••"
 _SECRET_KEYS = frozenset(
@@ -43,48 +43,49 @@ def masked_url(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     netloc = f"{MASK}@{host}" if "@" in parts.netloc else host
-    return urlunsplit(parts._replace(netloc=netloc, query=_masked_form(parts.query)))
-
-
-def masked_body(body: bytes, content_type: str, known_secrets: Iterable[str]) -> str:
-    """Return the body as readable text: JSON indented, forms by field, anything else cut short."""
-    text = body.decode("utf-8", "replace")
-    kind = content_type.partition(";")[0].strip().lower()
-    if not text:
-        return ""
-    if kind == "application/x-www-form-urlencoded":
-        text = _masked_form(text)
-    else:
-        try:
-            text = json.dumps(_masked(json.loads(text)), indent=2, ensure_ascii=False)
-        except ValueError:
-            text = text[:_KEPT_FROM_OTHERS]
-    for secret in known_secrets:
-        text = text.replace(secret, MASK)
-    return text if len(text) <= _KEPT_CHARACTERS else f"{text[:_KEPT_CHARACTERS]}\n… {len(text)} characters in all"
-
-
-def _masked_form(text: str) -> str:
-    pairs = parse_qsl(text, keep_blank_values=True)
-    return urlencode(
-        [(key, MASK if key in _SECRET_KEYS else value) for key, value in pairs], safe="•:/@", encoding="utf-8"
+    return urlunsplit(
+        parts._replace(netloc=netloc, query="&".join(f"{key}={value}" for key, value in _masked_pairs(parts.query)))
     )
 
 
-def _masked(value: Any, key: str = "") -> Any:
+def masked_body(body: bytes, content_type: str, known_secrets: Collection[str]) -> str:
+    """Return the body as readable text: JSON indented, a form with one field a line, anything else cut short."""
+    text = body.decode("utf-8", "replace")
+    if content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded":
+        text = "\n".join(f"{key}={value}" for key, value in _masked_pairs(text))
+        return _without(known_secrets, text)[:_KEPT_CHARACTERS]
+    try:
+        text = json.dumps(_masked(json.loads(text), known_secrets), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return _without(known_secrets, text)[:_KEPT_FROM_OTHERS]
+    return text if len(text) <= _KEPT_CHARACTERS else f"{text[:_KEPT_CHARACTERS]}\n… {len(text)} characters in all"
+
+
+def _masked_pairs(text: str) -> list[tuple[str, str]]:
+    pairs = parse_qsl(text, keep_blank_values=True)
+    return [(key, MASK if key in _SECRET_KEYS else value) for key, value in pairs]
+
+
+def _without(known_secrets: Collection[str], text: str) -> str:
+    for secret in known_secrets:
+        text = text.replace(secret, MASK)
+    return text
+
+
+def _masked(value: Any, known_secrets: Collection[str], key: str = "") -> Any:
     """Walk parsed JSON; everything under `config` is the customer's secret, whatever its name."""
-    if isinstance(value, dict):
-        if key == "config":
-            return {name: None if inner is None else MASK for name, inner in value.items()}
-        is_config_var = value.keys() == {"name", "value"}
-        return {
-            name: MASK
-            if inner
-            and not isinstance(inner, dict | list)
-            and (name in _SECRET_KEYS or (is_config_var and name == "value"))
-            else _masked(inner, name)
-            for name, inner in value.items()
-        }
+    if isinstance(value, str):
+        return _without(known_secrets, value)
     if isinstance(value, list):
-        return [_masked(inner, key) for inner in value]
-    return value
+        return [_masked(inner, known_secrets, key) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    if key == "config":
+        return {name: None if inner is None else MASK for name, inner in value.items()}
+    secret_keys = _SECRET_KEYS | {"value"} if value.keys() == {"name", "value"} else _SECRET_KEYS
+    return {
+        name: MASK
+        if name in secret_keys and inner and not isinstance(inner, dict | list)
+        else _masked(inner, known_secrets, name)
+        for name, inner in value.items()
+    }

@@ -106,6 +106,8 @@ def _clock(at: datetime) -> str:
 
 
 def _taken(seconds: float) -> str:
+    if seconds < 0.001:
+        return "< 1 ms"
     return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
 
 

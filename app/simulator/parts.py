@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from .faults import Faults
 from .offer import Offer
+from .rate_limit import RateLimit
 from .world import World
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Parts:
     world: World
     faults: Faults
     calls: "Calls"
+    rate_limit: RateLimit
     sleep: Callable[[float], Awaitable[None]]
     templates: jinja2.Environment
     url: str

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from . import shapes
-from .callers import Caller, RateLimit, find_caller, own_addon, visible_addon, visible_app
+from .callers import Caller, find_caller, own_addon, visible_addon, visible_app
 from .errors import HerokuError, forbidden, invalid
 from .exchanges import Endpoint, recorded
 from .forms import read_json
@@ -23,7 +23,7 @@ from .verdicts import hint, on_config_values, problem, refused_config
 Handler = Callable[[Request, Parts, Caller], Awaitable[Any]]
 
 
-def _endpoint(handler: Handler, rate_limit: RateLimit) -> Endpoint:
+def _endpoint(handler: Handler) -> Endpoint:
     """Know the caller, count the call, answer JSON."""
 
     async def answer(request: Request) -> Response:
@@ -33,7 +33,7 @@ def _endpoint(handler: Handler, rate_limit: RateLimit) -> Endpoint:
         caller = find_caller(request)
         # All tokens of an add-on belong to one pseudo-user, hence one bucket.
         who = caller.customer.id if caller.customer else "add-on"
-        left = rate_limit.spend(who, parts(request).world.now())
+        left = parts(request).rate_limit.spend(who, parts(request).world.now())
         headers = {"RateLimit-Remaining": str(left)}
         try:
             result = await handler(request, parts(request), caller)
@@ -173,7 +173,6 @@ async def no_such_endpoint(request: Request, known: Parts, caller: Caller) -> An
 
 
 def routes() -> list[Route]:
-    rate_limit = RateLimit()
     table: list[tuple[str, str, Handler]] = [
         ("GET", "/addons", list_addons),
         ("GET", "/addons/{addon}", get_addon),
@@ -192,12 +191,12 @@ def routes() -> list[Route]:
         ("GET", "/apps/{app}/releases", list_app_releases),
         ("GET", "/apps/{app}/config-vars", get_app_config_vars),
     ]
-    found = [Route(path, _endpoint(handler, rate_limit), methods=[method]) for method, path, handler in table]
+    found = [Route(path, _endpoint(handler), methods=[method]) for method, path, handler in table]
     # An add-on that asks for what is not here should find its call, and the reason, among the exchanges.
     rest = [
         Route(
             f"/{start}{{rest:path}}",
-            _endpoint(no_such_endpoint, rate_limit),
+            _endpoint(no_such_endpoint),
             methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         )
         for start in ("addons", "apps", "addon-attachments")

@@ -20,6 +20,7 @@ from .faults import Faults
 from .guard import Guard
 from .offer import read_offer
 from .parts import Parts
+from .rate_limit import RateLimit
 from .wire import Wire
 from .world import World, utc_now
 
@@ -74,6 +75,7 @@ class Simulator:
             world=self.world,
             faults=self.faults,
             calls=self.calls,
+            rate_limit=RateLimit(),
             sleep=sleep,
             templates=pages.environment(),
             url=url.rstrip("/"),

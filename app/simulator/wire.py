@@ -149,5 +149,5 @@ class Wire:
 def _parsed(response: httpx2.Response) -> Any:
     try:
         return json.loads(response.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
