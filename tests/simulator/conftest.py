@@ -112,7 +112,8 @@ def make(addon, clock, sleep):
             "sleep": sleep,
         }
         simulator = Simulator(**{**usual, **arguments})
-        simulator.world.create_app("shop")
+        if not any(app.name == "shop" for app in simulator.world.apps.values()):
+            simulator.world.create_app("shop")
         return simulator
 
     return build
