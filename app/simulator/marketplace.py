@@ -10,7 +10,7 @@ from starlette.routing import Route
 from .errors import HerokuError, invalid
 from .forms import read_form
 from .oauth import expire_access_tokens
-from .pages import form, page, render
+from .pages import form, latest_first, page, render
 from .parts import parts
 from .records import AddOn, App
 
@@ -70,7 +70,7 @@ async def show_install(request: Request) -> Response:
 
 async def show_addon(request: Request) -> Response:
     world, app, addon = parts(request).world, _app(request), _addon(request)
-    exchanges = [one for one in world.exchanges if one.addon_id == addon.id]
+    exchanges = latest_first(one for one in world.exchanges if one.addon_id == addon.id)
     tokens = [token for token in world.access_tokens.values() if token.addon_id == addon.id]
     grants = [grant for grant in world.grants.values() if grant.addon_id == addon.id]
     attached = {one.app_id for one in world.attachments_of(addon)}
@@ -84,7 +84,7 @@ async def show_addon(request: Request) -> Response:
         other_apps=[one for one in world.apps.values() if one.id not in attached],
         token=max(tokens, key=lambda token: token.expires_at, default=None),
         grant=grants[-1] if grants else None,
-        exchanges=exchanges[: -_SHOWN_EXCHANGES - 1 : -1],
+        exchanges=exchanges[:_SHOWN_EXCHANGES],
     )
 
 

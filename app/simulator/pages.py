@@ -1,7 +1,7 @@
 """How pages are made: one template each, whose `live` block is also served alone to keep an open page fresh."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from .errors import HerokuError, not_found
 from .exchanges import Endpoint
 from .forms import read_form
 from .parts import parts
+from .records import Exchange
 
 FormHandler = Callable[[Request, Mapping[str, str]], Awaitable[str]]
 
@@ -54,6 +55,13 @@ def render(request: Request, template: str, *, status: int = 200, **context: Any
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers={"ETag": etag})
     return HTMLResponse(body, status, {"ETag": etag, "Cache-Control": "no-cache"})
+
+
+def latest_first(exchanges: Iterable[Exchange]) -> list[Exchange]:
+    """Order by the start: a call that waited for another's end is recorded after it."""
+    found = list(exchanges)[::-1]
+    found.sort(key=lambda one: one.at, reverse=True)
+    return found
 
 
 def page(endpoint: Endpoint) -> Endpoint:

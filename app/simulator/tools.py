@@ -11,7 +11,7 @@ from starlette.routing import Route
 from .errors import HerokuError, invalid, not_found
 from .faults import DIRECTIONS, KINDS, Fault, fault_arguments
 from .forms import read_json
-from .pages import form, page, render
+from .pages import form, latest_first, page, render
 from .parts import parts
 
 _SHOWN_EXCHANGES = 100
@@ -21,7 +21,7 @@ async def show_exchanges(request: Request) -> Response:
     only_problems = request.query_params.get("only") == "problems"
     exchanges = [
         one
-        for one in reversed(parts(request).world.exchanges)
+        for one in latest_first(parts(request).world.exchanges)
         if not only_problems or any(finding.level == "problem" for finding in one.findings)
     ]
     return render(request, "exchanges.html", exchanges=exchanges[:_SHOWN_EXCHANGES], only_problems=only_problems)

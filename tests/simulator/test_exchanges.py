@@ -86,3 +86,14 @@ async def test_only_the_latest_exchanges_are_kept(sim, http):
     for _ in range(305):
         await http.get("/addons")
     assert len(sim.world.exchanges) == 300
+
+
+async def test_calls_are_listed_by_their_start(sim, http, addon, token_for, clock):
+    async def exchange_the_grant(body):
+        clock.move(seconds=1)
+        await token_for(sim.world.addon(body["uuid"]))
+
+    addon.before_answer = exchange_the_grant
+    await sim.calls.provision("shop", "basic")
+    page = (await http.get("/marketplace/exchanges?live")).text
+    assert page.index("add-on → tokens") < page.index("Heroku → add-on")

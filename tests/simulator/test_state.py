@@ -1,3 +1,4 @@
+import asyncio
 import json
 import stat
 
@@ -71,3 +72,28 @@ async def test_the_file_is_json_with_a_version(make, tmp_path):
 def test_a_manifest_that_lacks_what_is_needed_is_refused(make, manifest):
     with pytest.raises(ValueError, match="manifest"):
         make(manifest=manifest)
+
+
+async def test_a_change_is_saved_while_the_simulator_runs(make, tmp_path):
+    path = tmp_path / "world.json"
+    simulator = make(state_path=path)
+    async with simulator.running(), asyncio.timeout(5):
+        while not path.exists():
+            await asyncio.sleep(0.01)
+        assert b"shop" in path.read_bytes()
+
+
+async def test_the_rounds_do_what_is_due(make, addon, clock):
+    simulator = make()
+    addon.answers["POST"] = (202, {"id": "x"})
+    slow = await simulator.calls.provision("shop", "basic")
+    clock.move(hours=12)
+    gone = asyncio.Event()
+
+    async def tell(body):
+        gone.set()
+
+    addon.before_answer = tell
+    async with simulator.running():
+        await asyncio.wait_for(gone.wait(), 5)
+    assert slow.state == "deprovisioned"

@@ -7,8 +7,13 @@ function dress(root) {
   for (const button of root.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
 }
 
+const FOCUSABLE = "a, button, summary";
+
 // A swap must not close what the reader has opened, nor take the focus away.
 function swap(part, html) {
+  const focused = part.contains(document.activeElement) ? document.activeElement : null;
+  const label = focused?.textContent;
+  const place = focused ? [...part.querySelectorAll(FOCUSABLE)].indexOf(focused) : -1;
   const open = [...part.querySelectorAll("details[id][open]")].map((each) => each.id);
   const template = document.createElement("template");
   template.innerHTML = html;
@@ -18,12 +23,16 @@ function swap(part, html) {
     if (details) details.open = true;
   }
   dress(part);
+  if (!focused) return;
+  const candidates = [...part.querySelectorAll(FOCUSABLE)];
+  const again = candidates[place]?.textContent === label ? candidates[place] : candidates.find((each) => each.textContent === label);
+  again?.focus({ preventScroll: true });
 }
 
 function keepFresh(part) {
   let etag = null;
   async function look() {
-    if (!document.hidden && !part.contains(document.activeElement)) {
+    if (!document.hidden) {
       try {
         const answer = await fetch(part.dataset.live, { headers: etag ? { "If-None-Match": etag } : {}, cache: "no-store" });
         if (answer.status === 404) return location.reload();
