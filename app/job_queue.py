@@ -107,7 +107,7 @@ def worker_app(
         periodic: name to times and work. Each round runs in one worker only.
     """
     app = procrastinate.App(
-        connector=procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=6, open=False),
+        connector=procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=6),
         periodic_defaults={"max_delay": 120},
     )
     for name, run in jobs.items():

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceInfo:
     """One installed add-on, as a driver sees it.

@@ -58,7 +58,13 @@ class Resource(Base):
     region: Mapped[str] = mapped_column(Text)
     options: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     state: Mapped[State] = mapped_column(
-        Enum(State, native_enum=False, create_constraint=True, length=20, values_callable=lambda states: [s.value for s in states]),
+        Enum(
+            State,
+            native_enum=False,
+            create_constraint=True,
+            length=20,
+            values_callable=lambda states: [s.value for s in states],
+        ),
         default=State.PROVISIONING,
     )
     created_at: Mapped[datetime]

@@ -1,0 +1,213 @@
+"""The command line: `python -m app COMMAND`."""
+
+import asyncio
+import base64
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import rich
+import typer
+import uvicorn
+from alembic import command as alembic
+from alembic.config import Config
+from fastapi import FastAPI
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
+
+from app.context import open_context
+from app.dev import run as dev_run
+from app.encryption import WrongKeyError
+from app.errors import Retry
+from app.log import configure_logging
+from app.main import create_app
+from app.manifest import BadManifestError
+from app.resources.reencrypt import count_resources
+from app.resources.reencrypt import reencrypt as reencrypt_resources
+from app.settings import BadSettingsError, Settings, read_database_url, read_settings
+from app.simulator import Simulator
+from app.worker import run_worker
+
+PROJECT = Path(__file__).parent.parent
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """What an operator can mend is one sentence, not a traceback."""
+    try:
+        yield
+    except (BadSettingsError, BadManifestError, WrongKeyError) as error:
+        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False)
+        raise typer.Exit(1) from None
+    except Retry as error:
+        Console(stderr=True).print(f"{error}: {error.__cause__}", style="red", markup=False, highlight=False)
+        raise typer.Exit(1) from None
+
+
+def _settings() -> Settings:
+    settings = read_settings()
+    configure_logging(settings.log_format)
+    return settings
+
+
+def web_app() -> FastAPI:
+    """The web application of this environment, for the server program: it makes one in every process."""
+    settings = _settings()
+    companion = partial(run_worker, install_signal_handlers=False) if settings.worker_in_web else None
+    return create_app(settings, companion=companion)
+
+
+@cli.command()
+def web() -> None:
+    """Answer Heroku and customers on PORT (Procfile: web)."""
+    with _clear_errors():
+        settings = _settings()
+        asyncio.run(_try_context(settings))
+    uvicorn.run(
+        "app.__main__:web_app",
+        factory=True,
+        host="0.0.0.0",
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=90,
+        timeout_graceful_shutdown=20,
+    )
+
+
+async def _try_context(settings: Settings) -> None:
+    """Fail now, with a sentence, rather than inside the server program."""
+    async with open_context(settings):
+        pass
+
+
+@cli.command()
+def worker() -> None:
+    """Do the background work (Procfile: worker)."""
+
+    async def work(settings: Settings) -> None:
+        async with open_context(settings) as context:
+            await run_worker(context)
+
+    with _clear_errors():
+        asyncio.run(work(_settings()))
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database up to date (Procfile: release). Needs DATABASE_URL alone."""
+    with _clear_errors():
+        read_database_url()
+        configure_logging(os.environ.get("LOG_FORMAT", "json"))
+        alembic.upgrade(Config(toml_file=PROJECT / "pyproject.toml"), "head")
+
+
+@cli.command()
+def keys() -> None:
+    """Print fresh values for ENCRYPTION_KEYS and SECRET_KEYS."""
+    rich.print(f"ENCRYPTION_KEYS={base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()}")
+    rich.print(f"SECRET_KEYS={secrets.token_urlsafe(48)}")
+
+
+@cli.command()
+def reencrypt() -> None:
+    """Seal every stored secret with the newest of ENCRYPTION_KEYS; the others may leave the list after that."""
+
+    async def work(settings: Settings) -> int:
+        total = 0
+        async with open_context(settings) as context:
+            with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=Console()) as progress:
+                bar = progress.add_task("Resources", total=await count_resources(context))
+                async for looked_at, renewed in reencrypt_resources(context):
+                    progress.advance(bar, looked_at)
+                    total += renewed
+        return total
+
+    with _clear_errors():
+        renewed = asyncio.run(work(_settings()))
+    rich.print(f"{renewed} secrets were sealed anew. Older keys may leave ENCRYPTION_KEYS now.")
+
+
+@cli.command()
+def simulate(
+    manifest: Annotated[Path, typer.Option(help="The add-on's addon-manifest.json, in any language's project.")],
+    port: Annotated[int, typer.Option(help="Where the simulator listens, on this machine only.")] = 5100,
+    base_url: Annotated[str | None, typer.Option(help="The add-on's base_url; default: api.test's.")] = None,
+    sso_url: Annotated[str | None, typer.Option(help="The add-on's sso_url; default: api.test's.")] = None,
+    plan: Annotated[
+        list[str] | None, typer.Option(help="A plan and its monthly price in cents, as basic=500; repeat it.")
+    ] = None,
+    state: Annotated[Path | None, typer.Option(help="A file that keeps the simulator's world between runs.")] = None,
+) -> None:
+    """Run a pretend Heroku for an add-on in any language.
+
+    ADDON_PASSWORD, ADDON_SSO_SALT and HEROKU_CLIENT_SECRET are taken from the environment; the first two override the
+    manifest's placeholders.
+    """
+    url = f"http://127.0.0.1:{port}"
+    with _clear_errors():
+        content = _manifest_for_simulator(manifest)
+        targets = content["api"].get("test") or content["api"].get("production")
+        if not isinstance(targets, dict):
+            raise BadManifestError(f"{manifest}: api.test or api.production must hold base_url and sso_url.")
+        simulator = Simulator(
+            content,
+            url,
+            base_url or str(targets.get("base_url", "")),
+            sso_url or str(targets.get("sso_url", "")),
+            os.environ.get("HEROKU_CLIENT_SECRET", "simulated-client-secret"),
+            plans=[_plan(text) for text in plan] if plan else None,
+            state_path=state,
+        )
+    configure_logging(os.environ.get("LOG_FORMAT", "console"))
+    rich.print(f"Marketplace: {url}/marketplace")
+    uvicorn.run(simulator.app, host="127.0.0.1", port=port, access_log=False, log_config=None, server_header=False)
+
+
+def _manifest_for_simulator(path: Path) -> dict[str, Any]:
+    try:
+        content: Any = json.loads(path.read_bytes())
+    except OSError as error:
+        raise BadManifestError(f"{path}: {error.strerror}.") from None
+    except ValueError:
+        raise BadManifestError(f"{path} is not JSON.") from None
+    if not isinstance(content, dict) or not isinstance(content.get("api"), dict):
+        raise BadManifestError(f"{path}: it must be an object with an api in it.")
+    for name, variable in (("password", "ADDON_PASSWORD"), ("sso_salt", "ADDON_SSO_SALT")):
+        if variable in os.environ:
+            content["api"][name] = os.environ[variable]
+    return content
+
+
+def _plan(text: str) -> dict[str, Any]:
+    name, _, cents = text.partition("=")
+    if not name or (cents and not cents.isdigit()):
+        raise typer.BadParameter(f"{text}: write it as basic=500")
+    return {"name": name, "human_name": name.capitalize(), "price_cents": int(cents or 0)}
+
+
+@cli.command()
+def dev(
+    port: Annotated[int | None, typer.Option(help="Where the add-on listens.")] = None,
+    simulator_port: Annotated[int | None, typer.Option(help="Where the simulator listens.")] = None,
+    *,
+    reset: Annotated[bool, typer.Option("--reset", help="Ask, then forget everything kept in .dev.")] = False,
+) -> None:
+    """Run everything on this machine: Postgres, web, worker and the simulator."""
+    sys.exit(dev_run.run_dev(port=port, simulator_port=simulator_port, reset=reset))
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,59 @@
+"""The web process: `create_app` puts the doors together."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from app.context import Context, open_context
+from app.settings import Settings
+from app.web import dashboard, health, partner_api, sso
+from app.web.cookies import Signer
+from app.web.errors import handle_errors
+from app.web.middleware import EveryRequest
+from app.web.pages import FOLDER, environment
+
+Companion = Callable[[Context], Coroutine[Any, Any, None]]
+ContextOpener = Callable[[Settings], AbstractAsyncContextManager[Context]]
+
+
+def create_app(settings: Settings, opener: ContextOpener = open_context, companion: Companion | None = None) -> FastAPI:
+    """The web application.
+
+    Args:
+        settings: of this process.
+        opener: opens what the process holds; tests bring their own clock and their own Heroku.
+        companion: runs beside it until it stops, such as a worker.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with opener(settings) as context:
+            app.state.context = context
+            beside = asyncio.create_task(companion(context)) if companion is not None else None
+            # What is loaded now stays: the collector need not look at it again and again.
+            gc.collect()
+            gc.freeze()
+            yield
+            if beside is not None:
+                beside.cancel()
+                with suppress(asyncio.CancelledError):
+                    await beside
+
+    app = FastAPI(title="Heroku add-on", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
+    app.router.redirect_slashes = False  # Heroku does not follow redirects
+    keys = [key.get_secret_value() for key in settings.secret_keys]
+    app.state.session_signer = Signer(keys, "customer session")
+    app.state.form_signer = Signer(keys, "customer form")
+    app.state.templates = environment()
+    app.state.newest_migration = health.newest_migration()
+    app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
+    for door in (partner_api, sso, dashboard, health):
+        app.include_router(door.router)
+    handle_errors(app)
+    app.add_middleware(EveryRequest, is_https=settings.is_https)
+    return app

@@ -1,0 +1,99 @@
+"""The one table from kinds of error to statuses: JSON `{"id", "message"}` for Heroku, a page for people.
+
+Only a `Refused` message ever leaves the program; everything else gets a fixed text, and the reason goes to the log.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from app.errors import Gone, Refused, Retry, Unauthorized
+from app.web.pages import is_for_people, render
+
+_log = structlog.get_logger(__name__)
+
+
+class BadRequest(Exception):
+    """The request itself cannot be read. The message says what is wrong with it and repeats nothing of it."""
+
+
+def problem(status: int, id_: str, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """The one JSON body of every error."""
+    return JSONResponse({"id": id_, "message": message}, status, headers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """How a kind of error looks to the caller."""
+
+    status: int
+    id: str
+    message: str
+    title: str
+    text: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def _outside(error: Exception) -> _Outside:  # noqa: PLR0911 - one line of the table each
+    """The table. A page's words for `Unauthorized` are always the same: they must not tell what was wrong."""
+    match error:
+        case Unauthorized():
+            return _Outside(
+                401,
+                "unauthorized",
+                "The user name or password is wrong.",
+                "Please come in through Heroku",
+                "This sign-in is not valid, or it has been used or has expired. Please open the dashboard from Heroku.",
+                {"WWW-Authenticate": 'Basic realm="partner API", charset="UTF-8"'},
+            )
+        case Refused(message=message):
+            return _Outside(422, "refused", message, "That did not work", message)
+        case Gone():
+            return _Outside(
+                410,
+                "gone",
+                "There is no such resource, or it has been deprovisioned.",
+                "This add-on is gone",
+                "It has been removed from its app, or never existed.",
+            )
+        case Retry():
+            text = "Something we need is busy. Please try again in a moment."
+            return _Outside(503, "try_again", text, "Not just now", text, {"Retry-After": "5"})
+        case BadRequest():
+            text = "Please go back and try again."
+            return _Outside(400, "bad_request", str(error), "That request could not be read", text)
+        case HTTPException(status_code=status, headers=headers):
+            phrase = HTTPStatus(status).phrase
+            id_ = phrase.lower().replace(" ", "_")
+            text = "There is nothing at this address." if status == 404 else f"{phrase}."
+            return _Outside(status, id_, f"{phrase}.", phrase, text, headers or {})
+        case _:
+            text = "Something went wrong on our side. It has been recorded."
+            return _Outside(500, "internal_error", text, "Our mistake", text)
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Give every kind of error its status."""
+    for kind in (Unauthorized, Refused, Gone, Retry, BadRequest, HTTPException, Exception):
+        app.add_exception_handler(kind, _answer)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    if isinstance(error, Unauthorized | Retry):
+        _log.warning("refused a request", kind=type(error).__name__, reason=str(error), cause=repr(error.__cause__))
+    outside = _outside(error)
+    if not is_for_people(request):
+        return problem(outside.status, outside.id, outside.message, dict(outside.headers))
+    # A browser asked for a password would be no help to a customer: pages say 403.
+    status = 403 if isinstance(error, Unauthorized) else outside.status
+    return page(request, status, outside.title, outside.text)
+
+
+def page(request: Request, status: int, title: str, text: str) -> Response:
+    """An error as a page for people."""
+    return render(request, "message.html", status, title=title, text=text)

@@ -1,0 +1,184 @@
+"""The partner API: Heroku provisions, changes plans and deprovisions.
+
+https://devcenter.heroku.com/articles/add-on-partner-api-reference
+
+Heroku delivers at least once, so every call may come twice, late or beside its twin. Any Accept and Content-Type header
+will do; fields we do not know are none of our business.
+"""
+
+import json
+from typing import Annotated, Any, Final, TypeVar
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from app.errors import Gone
+from app.resources import lifecycle
+from app.web.dependencies import FromHeroku, OpenContext
+from app.web.errors import BadRequest
+
+Body = TypeVar("Body", bound=BaseModel)
+
+router = APIRouter(prefix="/heroku/resources", dependencies=[FromHeroku])
+
+_DEEPEST: Final = 20
+
+
+def _storable(text: str) -> str:
+    """A text that Postgres can hold: no NUL, no half of a surrogate pair."""
+    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError("must be a text without control codes")
+    return text
+
+
+Slug = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_storable)]
+Secret = Annotated[str, Field(max_length=4000), AfterValidator(_storable)]
+
+
+class _Grant(BaseModel):
+    """`expires_at` is not read: it is written in more than one way, and a grant lives five minutes in any case."""
+
+    model_config = ConfigDict(strict=True)
+
+    code: Secret = Field(min_length=1)
+
+
+class ProvisionBody(BaseModel):
+    """What POST brings. Only the uuid, the plan and the region matter; everything else may be missing or null."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    uuid: UUID
+    plan: Slug
+    region: Slug = "amazon-web-services::us-east-1"
+    name: Slug | None = None
+    options: dict[str, Any] | None = None
+    oauth_grant: _Grant | None = None
+    log_input_url: Secret | None = None
+    log_drain_token: Secret | None = None
+
+    @field_validator("region", mode="before")
+    @classmethod
+    def _null_is_default(cls, value: Any) -> Any:
+        return "amazon-web-services::us-east-1" if value is None else value
+
+
+class PlanChangeBody(BaseModel):
+    """What PUT brings."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    plan: Slug
+
+
+@router.post("")
+@router.post("/", include_in_schema=False)
+async def provision(request: Request, context: OpenContext) -> Response:
+    """200 with config when it is ready, 202 when it goes on in the background."""
+    body = await _parse(request, ProvisionBody)
+    answer = await lifecycle.provision(
+        context,
+        lifecycle.ProvisionRequest(
+            uuid=body.uuid,
+            name=body.name or str(body.uuid),
+            plan=body.plan,
+            region=body.region,
+            options=body.options or {},
+            grant=body.oauth_grant.code if body.oauth_grant else None,
+            log_input_url=body.log_input_url,
+            log_drain_token=body.log_drain_token,
+        ),
+    )
+    return _render(answer)
+
+
+@router.put("/{uuid}")
+async def change_plan(uuid: str, request: Request, context: OpenContext) -> Response:
+    """200, with config as far as there is any."""
+    body = await _parse(request, PlanChangeBody)
+    answer = await lifecycle.change_plan(context, _known(uuid), body.plan)
+    return _render(answer, status=200)
+
+
+@router.delete("/{uuid}", status_code=204)
+async def deprovision(uuid: str, context: OpenContext) -> None:
+    """204; what was made is removed in the background."""
+    await lifecycle.deprovision(context, _known(uuid))
+
+
+def _render(answer: lifecycle.Answer, *, status: int | None = None) -> Response:
+    body: dict[str, Any] = {"id": str(answer.uuid)}
+    if answer.config is not None:
+        body["config"] = answer.config
+    if answer.message is not None:
+        body["message"] = answer.message
+    return JSONResponse(body, status or (202 if answer.config is None else 200), {"Cache-Control": "no-store"})
+
+
+def _known(uuid: str) -> UUID:
+    """A path that is no uuid names no resource of ours."""
+    try:
+        return UUID(uuid)
+    except ValueError:
+        raise Gone from None
+
+
+async def _parse(request: Request, kind: type[Body]) -> Body:
+    value = read_json(await request.body())
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the body"
+        raise BadRequest(f"{where}: {first['msg'].removeprefix('Value error, ')}.") from None
+
+
+def read_json(body: bytes) -> Any:
+    """The JSON of a request, no stranger than Postgres can store it.
+
+    Raises:
+        BadRequest: not JSON, not UTF-8, a name twice, nested too deep, or a number without a value.
+    """
+    try:
+        value = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite)
+    except (ValueError, RecursionError):
+        raise BadRequest("The body is not the JSON we can read.") from None
+    _check(value, _DEEPEST)
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = dict(pairs)
+    if len(names) != len(pairs):
+        raise ValueError("a name twice")
+    return names
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in {float("inf"), float("-inf")}:
+        raise ValueError("out of range")
+    return number
+
+
+def _check(value: Any, levels_left: int) -> None:
+    if levels_left == 0:
+        raise BadRequest("The body is nested too deep.")
+    if isinstance(value, str):
+        try:
+            _storable(value)
+        except ValueError as error:
+            raise BadRequest(f"Every text {error}.") from None
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            _check(name, levels_left)
+            _check(inner, levels_left - 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check(inner, levels_left - 1)

@@ -1,0 +1,70 @@
+"""One Postgres for the whole run, one migrated database per test."""
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from alembic import command as alembic
+from alembic.config import Config
+from rig import Rig, key_plans, new_settings
+
+from app.dev.postgres import DevPostgres
+
+PROJECT = Path(__file__).parent.parent
+TEMPLATE = "addon_template"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[DevPostgres]:
+    folder = Path(tempfile.mkdtemp())  # not tmp_path: as root the server may have to run as nobody, who cannot enter it
+    with DevPostgres(folder, durable=False) as server:
+        yield server
+    shutil.rmtree(folder)
+
+
+def _execute(server: DevPostgres, statement: str) -> None:
+    with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres_server: DevPostgres) -> DevPostgres:
+    """The server, with a database that has been migrated and is copied for each test."""
+    _execute(postgres_server, f"CREATE DATABASE {TEMPLATE}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", postgres_server.url_for(TEMPLATE))
+        alembic.upgrade(Config(toml_file=PROJECT / "pyproject.toml"), "head")
+    return postgres_server
+
+
+@pytest.fixture
+def database_url(migrated: DevPostgres) -> Iterator[str]:
+    """The address of a database of this test alone."""
+    name = f"test_{uuid4().hex}"
+    _execute(migrated, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    yield migrated.url_for(name)
+    _execute(migrated, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def rig(database_url: str) -> AsyncIterator[Rig]:
+    """The add-on, selling Postgres databases."""
+    async with Rig(new_settings(database_url)).running() as rig:
+        yield rig
+
+
+@pytest.fixture
+async def key_rig(database_url: str) -> AsyncIterator[Rig]:
+    """The add-on with the same plans, selling keys: for rules that do not depend on what is sold."""
+    async with Rig(new_settings(database_url), key_plans(database_url)).running() as rig:
+        yield rig
+
+
+@pytest.fixture
+def make_rig(database_url: str) -> Callable[..., Rig]:
+    """For other settings; the test runs it itself."""
+    return lambda **changes: Rig(new_settings(database_url, **changes), key_plans(database_url))
