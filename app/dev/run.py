@@ -24,6 +24,8 @@ from app.dev.ports import choose_ports
 from app.dev.postgres import DevPostgres
 from app.dev.postgres_programs import DevPostgresError
 from app.dev.supervisor import Program, Supervisor
+from app.plans import plans
+from app.settings import BadSettingsError, read_settings
 
 _DATABASE = "addon"
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -59,7 +61,7 @@ def run_dev(
             stack.enter_context(announced(folder, ours))
             links = _links(folder, ours)
             return asyncio.run(_serve(programs(everything, folder), console, lock, links, heeded))
-    except (DevError, DevPostgresError) as error:
+    except (BadSettingsError, DevError, DevPostgresError) as error:
         console.say(str(error))
         return 1
     except KeyboardInterrupt:
@@ -88,8 +90,13 @@ def environment(own: Mapping[str, str], database_url: str, port: int, simulator_
 def programs(everything: Mapping[str, str], folder: Path) -> list[Program]:
     """The three programs, given all their environment. The simulator goes last: the worker's last calls go to it."""
     simulator = everything["HEROKU_API_URL"]
+    addon = everything["PUBLIC_URL"]
     simulate = ["simulate", "--manifest", str(PROJECT / "addon-manifest.json")]
     simulate += ["--port", simulator.rpartition(":")[2], "--state", str(folder / "simulator.json")]
+    simulate += ["--base-url", f"{addon}/heroku/resources", "--sso-url", f"{addon}/sso/login"]
+    for name, plan in plans(read_settings(everything)).items():
+        if not plan.is_withdrawn:
+            simulate += ["--plan", name]
     return [
         Program(
             name="simulator",
@@ -103,7 +110,7 @@ def programs(everything: Mapping[str, str], folder: Path) -> list[Program]:
             name="web",
             command=_command("web"),
             environment=everything,
-            health_url=f"{everything['PUBLIC_URL']}/health",
+            health_url=f"{addon}/health/ready",
         ),
         Program(name="worker", command=_command("worker"), environment=everything),
     ]
@@ -206,7 +213,7 @@ def _links(folder: Path, ours: Mapping[str, str]) -> list[tuple[str, str]]:
     where = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     return [
         ("Marketplace", f"{ours['HEROKU_API_URL']}/marketplace"),
-        ("Add-on", f"{ours['PUBLIC_URL']}/health"),
+        ("Add-on", f"{ours['PUBLIC_URL']}/health/ready"),
         ("Operators", f"{ours['PUBLIC_URL']}/admin"),
         ("Database", "./run psql"),
         ("Kept in", f"{where} (./run --reset begins anew)"),
