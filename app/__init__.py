@@ -1,0 +1,21 @@
+"""A Heroku add-on provider. What lives where:
+
+__main__.py     the command line
+main.py         the web process: create_app
+worker.py       the worker process, and the list of periodic work
+context.py      what both hold open: database, Heroku client, plans, drivers
+settings.py     the environment, read once, typed
+manifest.py     addon-manifest.json, read and checked at start
+plans.py        what you sell: plan name -> driver and its terms           <- yours to edit
+heroku.py       how we call Heroku: tokens, config vars, actions
+job_queue.py    background work, enqueued inside the caller's transaction
+database.py     engine, Base, and the only place that ends a transaction
+encryption.py   secrets at rest: key ring, canaries
+errors.py       the five ways things go wrong
+log.py          one log for everything; hides secrets
+web/            everyone who calls us: partner API, SSO, dashboard, health
+resources/      the heart: one add-on resource and its life
+drivers/        ways to make what you sell                                 <- yours to add to
+simulator/      a pretend Heroku; shares no code with the rest
+dev/            everything on one laptop: `./run`
+"""

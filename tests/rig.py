@@ -88,7 +88,7 @@ class Rig:
             f"{URL}/heroku/resources",
             f"{URL}/sso/login",
             CLIENT_SECRET,
-            transport=httpx2.ASGITransport(self.app),
+            transport=httpx2.ASGITransport(self.app, raise_app_exceptions=False),
             clock=self.clock,
             sleep=self._no_sleep,
         )
