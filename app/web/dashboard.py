@@ -1,0 +1,222 @@
+"""The customer's pages: what the resource is, how to use it, how full it is, what happened, and new credentials.
+
+A customer comes here by SSO and stays for 90 minutes. Everything works without JavaScript; nothing changes on GET.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse, RedirectResponse
+
+from app.context import Context
+from app.errors import Refused
+from app.resources import lifecycle
+from app.resources.history import Usage, events_for_customer, show_config, sign_out, usage_since
+from app.resources.jobs import ROTATION_OVERLAP
+from app.resources.models import Resource, State
+from app.resources.usage import GRACE, MEMORY
+from app.web.chart import Chart, draw
+from app.web.cookies import SESSION_LIFE, drop_session
+from app.web.dependencies import Customer, GenuineForm, OpenContext, SignedIn, signed_in
+from app.web.pages import render
+
+router = APIRouter(prefix="/dashboard/{uuid}")
+
+HEROKU_DASHBOARD: Final = "https://dashboard.heroku.com"
+_NEARLY_FULL: Final = 0.8
+
+_NOTICE: Final = "notice"
+_NOTICE_LIFE: Final = timedelta(minutes=1)
+# What a page says once after a form was sent. The browser carries the key only, never the words.
+_NOTICES: Final[Mapping[str, str]] = {
+    "rotation": "The rotation has begun. Nothing stops working now; below you see how far it is.",
+    "retirement": "The previous credentials are being retired. They stop working within moments.",
+}
+
+
+class Rotation(StrEnum):
+    """How far a rotation is; see `Resource.rotation_requested_at`."""
+
+    NONE = "none"
+    REQUESTED = "requested"
+    WAITING = "waiting"
+    OVERLAP = "overlap"
+    RETIRING = "retiring"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bar:
+    """One measure on the page: how full, and how it came to that."""
+
+    usage: Usage
+    percent: float
+    level: str
+    chart: Chart | None
+
+
+@router.get("")
+async def show(request: Request, context: OpenContext, customer: Customer) -> Response:
+    """The dashboard. Whatever is in the query string comes from Heroku's address and means nothing here."""
+    notice = _NOTICES.get(request.cookies.get(_NOTICE, ""))
+    response = await _page(request, context, customer, notice=notice)
+    if _NOTICE in request.cookies:
+        response.delete_cookie(_NOTICE, path=_path(customer), httponly=True, samesite="strict")
+    return response
+
+
+@router.get("/progress")
+async def progress(context: OpenContext, customer: Customer) -> Response:
+    """A short text that changes when the page would: a page that waits for something asks for it now and then."""
+    return PlainTextResponse(_progress(customer.resource, context.clock()), headers={"Cache-Control": "no-store"})
+
+
+@router.post("/config", dependencies=[GenuineForm])
+async def config(request: Request, context: OpenContext, customer: Customer) -> Response:
+    """The dashboard with the values of the config vars, this once."""
+    try:
+        values = await show_config(context, customer.resource.uuid, customer.name)
+    except Refused as refused:
+        return await _page(request, context, customer, 422, alert=refused.message)
+    return await _page(request, context, customer, values=values)
+
+
+@router.get("/config")
+async def config_address(customer: Customer) -> Response:
+    """The page with the values has an address of its own: who opens it again gets the one without them."""
+    return RedirectResponse(_path(customer), 303)
+
+
+@router.post("/rotate", dependencies=[GenuineForm])
+async def rotate(request: Request, context: OpenContext, customer: Customer) -> Response:
+    """Begin a rotation."""
+    try:
+        await lifecycle.rotate(context, customer.resource.uuid, customer.name)
+    except Refused as refused:
+        return await _refusal(request, context, customer, refused)
+    return _back(context, customer, "rotation")
+
+
+@router.post("/retire", dependencies=[GenuineForm])
+async def retire(request: Request, context: OpenContext, customer: Customer) -> Response:
+    """Do not wait for the end of a rotation."""
+    try:
+        await lifecycle.retire_now(context, customer.resource.uuid, customer.name)
+    except Refused as refused:
+        return await _refusal(request, context, customer, refused)
+    return _back(context, customer, "retirement")
+
+
+@router.post("/sign-out", dependencies=[GenuineForm])
+async def leave(request: Request, context: OpenContext, customer: Customer) -> Response:
+    """End the session, here and in every copy of the cookie."""
+    await sign_out(context, customer.sign_in, customer.name)
+    response = render(request, "signed_out.html")
+    drop_session(response, resource=customer.resource.uuid, is_https=context.settings.is_https)
+    return response
+
+
+def _path(customer: SignedIn) -> str:
+    return f"/dashboard/{customer.resource.uuid}"
+
+
+def _back(context: Context, customer: SignedIn, notice: str) -> Response:
+    response = RedirectResponse(_path(customer), 303)
+    response.headers["Cache-Control"] = "no-store"
+    response.set_cookie(
+        _NOTICE,
+        notice,
+        max_age=int(_NOTICE_LIFE.total_seconds()),
+        path=_path(customer),
+        secure=context.settings.is_https,
+        httponly=True,
+        samesite="strict",
+    )
+    return response
+
+
+async def _refusal(request: Request, context: Context, customer: SignedIn, refused: Refused) -> Response:
+    """The dashboard as it is now, with the reason: a colleague, or a second click, may just have changed it."""
+    now = await signed_in(str(customer.resource.uuid), request, context)
+    return await _page(request, context, now, 422, alert=refused.message)
+
+
+async def _page(
+    request: Request,
+    context: Context,
+    customer: SignedIn,
+    status: int = 200,
+    *,
+    notice: str | None = None,
+    alert: str | None = None,
+    values: Mapping[str, str] | None = None,
+) -> Response:
+    resource = customer.resource
+    now = context.clock()
+    common = {
+        "customer": customer,
+        "resource": resource,
+        "path": _path(customer),
+        "form_token": request.app.state.form_signer.sign(str(customer.sign_in.id)),
+        "session_ends_at": customer.sign_in.at + SESSION_LIFE,
+        "progress": _progress(resource, now),
+        "notice": notice,
+        "alert": alert,
+    }
+    if resource.state is State.PROVISIONING:
+        return render(request, "provisioning.html", status, **common)
+    async with context.database.transaction() as session:
+        measures = await usage_since(session, resource.uuid, now - MEMORY)
+        events = await events_for_customer(session, resource.uuid)
+    return render(
+        request,
+        "dashboard.html",
+        status,
+        **common,
+        **_state(resource),
+        addon_id=context.manifest.id,
+        names=list(values or resource.config(context.keys)),
+        values=values,
+        bars=[_bar(usage, now) for usage in measures],
+        snippets=context.plans[resource.plan].driver.snippets(),
+        rotation=_rotation(resource, now),
+        overlap=ROTATION_OVERLAP,
+        writes_end_at=None if resource.over_quota_at is None else resource.over_quota_at + GRACE,
+        chart_since=now - MEMORY,
+        events=events,
+        program=lifecycle.PROGRAM,
+    )
+
+
+def _progress(resource: Resource, now: datetime) -> str:
+    return f"{resource.state} {_rotation(resource, now)} {resource.pushed_version}/{resource.config_version}"
+
+
+def _rotation(resource: Resource, now: datetime) -> Rotation:
+    if resource.rotation_requested_at is not None:
+        return Rotation.REQUESTED
+    if resource.rotated_at is not None:
+        return Rotation.WAITING
+    if resource.retire_at is not None:
+        return Rotation.OVERLAP if now < resource.retire_at else Rotation.RETIRING
+    return Rotation.NONE
+
+
+def _state(resource: Resource) -> dict[str, Any]:
+    """The state in words, and how good that is."""
+    if resource.read_only_at is not None:
+        return {"state_words": "Read-only: writes are refused", "state_level": "bad"}
+    if resource.over_quota_at is not None:
+        return {"state_words": "Over the plan's limit", "state_level": "warn"}
+    return {"state_words": "Provisioned and ready", "state_level": "good"}
+
+
+def _bar(usage: Usage, now: datetime) -> _Bar:
+    used, limit = usage.newest.used, usage.newest.limit
+    share = used / limit if limit > 0 else 1.0
+    level = "bad" if share > 1 else "warn" if share >= _NEARLY_FULL else "good"
+    chart = draw(usage.hours, limit=limit, since=now - MEMORY, until=now)
+    return _Bar(usage=usage, percent=share * 100, level=level, chart=chart)
