@@ -1,20 +1,119 @@
-"""Fixtures of the driver tests: the shared contract, and one Postgres for all of them."""
+"""Fixtures of the driver tests: plans on the tests' one Postgres server, and sessions as customers open them."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
+import psycopg
 import pytest
 
 from app.dev.postgres import DevPostgres
+from app.drivers.base import Provisioned, ResourceInfo
+from app.drivers.postgres import Postgres, PostgresServer
 
 pytest.register_assert_rewrite("contract")
 
+from contract import new_resource  # noqa: E402 - after pytest knows that its asserts are to be explained
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[DevPostgres]:
-    folder = Path(tempfile.mkdtemp())  # not tmp_path: as root the server may have to run as nobody, who cannot enter it
-    with DevPostgres(folder, durable=False) as server:
-        yield server
-    shutil.rmtree(folder)
+MEGABYTE = 1024**2
+
+
+@pytest.fixture
+def admin_url(postgres_server: DevPostgres) -> str:
+    """A server without sold databases, whatever other tests left behind: each would take from the room there is."""
+    url = postgres_server.url.replace("+psycopg", "")
+    with psycopg.connect(url, autocommit=True) as admin:
+        sold = "SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE datname ~ '^addon_'"
+        roles = "SELECT format('DROP ROLE %I', rolname) FROM pg_roles WHERE rolname ~ '^addon_'"
+        for leftover in (sold, roles):
+            for (statement,) in admin.execute(leftover).fetchall():
+                admin.execute(statement)
+    return url
+
+
+@pytest.fixture
+def sells(admin_url: str) -> Callable[..., Postgres]:
+    """Makes the driver of a plan; all of a test's plans are on one server."""
+    server = PostgresServer(admin_url)
+
+    def make(*, connections: int = 4, storage_bytes: int = 64 * MEGABYTE, **terms) -> Postgres:
+        terms.setdefault("statement_timeout", timedelta(seconds=30))
+        return Postgres(
+            server, config_var="ACME_POSTGRES_URL", connections=connections, storage_bytes=storage_bytes, **terms
+        )
+
+    return make
+
+
+@pytest.fixture
+def admin(admin_url: str) -> Iterator[psycopg.Connection]:
+    """What the operator sees: a superuser's session."""
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        yield connection
+
+
+@dataclass
+class Sold:
+    """A customer's database, and what its owner's add-on does with it."""
+
+    driver: Postgres
+    resource: ResourceInfo
+    made: Provisioned
+
+    @property
+    def url(self) -> str:
+        """What the customer was given last."""
+        return self.made.config["ACME_POSTGRES_URL"]
+
+    @property
+    def name(self) -> str:
+        return self.made.details["database"]
+
+    async def rotate(self) -> None:
+        self.resource = replace(self.resource, generation=self.resource.generation + 1)
+        self.made = await self.driver.rotate(self.resource)
+
+    async def restrict(self) -> None:
+        await self.driver.restrict(self.resource, read_only=True)
+
+    async def lift(self) -> None:
+        await self.driver.restrict(self.resource, read_only=False)
+
+
+@pytest.fixture
+def sold(sells) -> Callable:
+    """Sells a database on the given terms."""
+
+    async def sell(**terms) -> Sold:
+        driver, resource = sells(**terms), new_resource()
+        return Sold(driver, resource, await driver.provision(resource))
+
+    return sell
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[Callable]:
+    """Opens sessions as a customer does, by URL; each statement commits by itself. Closed after the test."""
+    opened = []
+
+    async def connect(url: str, **parameters) -> psycopg.AsyncConnection:
+        connection = await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=5, **parameters)
+        opened.append(connection)
+        return connection
+
+    yield connect
+    for connection in opened:
+        await connection.close()
+
+
+@pytest.fixture
+def can_connect(session) -> Callable:
+    async def can_connect(url: str, **parameters) -> bool:
+        try:
+            connection = await session(url, **parameters)
+        except psycopg.OperationalError:
+            return False
+        await connection.close()
+        return True
+
+    return can_connect

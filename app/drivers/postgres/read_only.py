@@ -37,7 +37,7 @@ _WRITING_LARGE_OBJECTS = (
 )
 
 _SCHEMAS = """
-    SELECT format(statement, nspname, %(reader)s)
+    SELECT format(statement, nspname, %(reader)s::text)
     FROM pg_namespace, unnest(ARRAY[
         'REVOKE CREATE ON SCHEMA %%1$I FROM PUBLIC',
         'REVOKE INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON ALL TABLES IN SCHEMA %%1$I FROM PUBLIC',
@@ -72,13 +72,13 @@ _TABLES = """
                     AND (indexprs IS NOT NULL OR indpred IS NOT NULL OR amname NOT IN ('btree', 'hash', 'gin', 'brin')))
               AND NOT EXISTS (SELECT FROM pg_statistic_ext WHERE stxrelid = pg_class.oid AND stxexprs IS NOT NULL)
              THEN 'MAINTAIN' END
-    ), nspname, relname, %(reader)s)
+    ), nspname, relname, %(reader)s::text)
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace CROSS JOIN runs_code
     WHERE relkind IN ('r', 'p') AND pg_get_userbyid(relowner) = %(owner)s AND nspname !~ '^pg_'
 """
 
 _POLICIES = """
-    SELECT format(statement, %(reader)s, nspname, relname)
+    SELECT format(statement, %(reader)s::text, nspname, relname)
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace,
          unnest(ARRAY[
              'DROP POLICY IF EXISTS %%1$I ON %%2$I.%%3$I', 'CREATE POLICY %%1$I ON %%2$I.%%3$I TO %%1$I USING (true)'
@@ -87,7 +87,7 @@ _POLICIES = """
 """
 
 _DEFINERS = """
-    SELECT format(statement, nspname, %(reader)s, routine)
+    SELECT format(statement, nspname, %(reader)s::text, routine)
     FROM (
         SELECT nspname, pg_proc.oid::regprocedure::text AS routine
         FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
