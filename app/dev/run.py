@@ -28,6 +28,8 @@ from app.plans import plans
 from app.settings import BadSettingsError, read_settings
 
 _DATABASE = "addon"
+# What the marketplace shows: names as in plans.py, cents a month. Real prices live in Heroku's partner portal.
+_PRICES = ("test=0", "standard=5000", "premium=20000")
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _HEALTH_SECONDS = 2.0
 
@@ -93,6 +95,7 @@ def programs(everything: Mapping[str, str], folder: Path) -> list[Program]:
     addon = everything["PUBLIC_URL"]
     simulate = ["simulate", "--manifest", str(PROJECT / "addon-manifest.json")]
     simulate += ["--port", simulator.rpartition(":")[2], "--state", str(folder / "simulator.json")]
+    simulate += [word for plan in _PRICES for word in ("--plan", plan)]
     simulate += ["--base-url", f"{addon}/heroku/resources", "--sso-url", f"{addon}/sso/login"]
     for name, plan in plans(read_settings(everything)).items():
         if not plan.is_withdrawn:
