@@ -17,6 +17,7 @@ import structlog
 from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import Job as QueuedJob
+from procrastinate.jobs import Status
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -27,6 +28,11 @@ _log = structlog.get_logger(__name__)
 
 QUEUE = "resources"
 _LONGEST_BACKOFF = timedelta(minutes=10)
+
+_WAITING = text("SELECT id FROM procrastinate_jobs WHERE queueing_lock = :queueing_lock AND status = 'todo' FOR UPDATE")
+# The queueing lock forbids two jobs in waiting. One that has begun gives it up: a second may wait by the time the first
+# has to go back to waiting, and the database would refuse that, which would leave the first as "running" for ever.
+_GIVE_UP_QUEUEING_LOCK = "UPDATE procrastinate_jobs SET queueing_lock = NULL WHERE id = %(id)s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +62,21 @@ class JobQueue:
             at_most_one: do nothing if such a job is already waiting.
             priority: a higher one goes before others of the same resource.
         """
+        queueing_lock = f"{job}:{uuid}" if at_most_one else None
         deferrer = self._app.configure_task(
             job,
             allow_unknown=True,
             queue=QUEUE,
             lock=str(uuid),
-            queueing_lock=f"{job}:{uuid}" if at_most_one else None,
+            queueing_lock=queueing_lock,
             priority=priority,
             connection=await psycopg_connection(session),
         )
         if not at_most_one:
             await deferrer.defer_async(uuid=str(uuid))
+            return
+        # Locked, a waiting job is not begun before this transaction ends, and so sees what it has changed.
+        if await session.scalar(_WAITING, {"queueing_lock": queueing_lock}):
             return
         with suppress(AlreadyEnqueued):
             async with session.begin_nested():  # so that a clash does not end the caller's transaction
@@ -123,6 +133,8 @@ def _for_resource(run: Callable[[UUID], Awaitable[None]]) -> Callable[..., Await
     async def job(context: JobContext, uuid: str) -> None:
         names = {"job": context.job.task_name, "job_id": context.job.id, "resource": uuid}
         with structlog.contextvars.bound_contextvars(**names):
+            if context.job.queueing_lock is not None:
+                await context.app.connector.execute_query_async(_GIVE_UP_QUEUEING_LOCK, id=context.job.id)
             await run(UUID(uuid))
 
     return job
@@ -137,10 +149,17 @@ def _for_clock(work: Periodic) -> Callable[..., Awaitable[None]]:
 
 
 async def retry_stalled_jobs(app: procrastinate.App, *, silent_for: timedelta) -> None:
-    """Put the jobs of workers that have not been heard of for so long back into the queue."""
+    """Put the jobs of workers that have not been heard of for so long back into the queue.
+
+    A lost round of periodic work is only cleared away: the next one comes by itself.
+    """
     for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=silent_for.total_seconds()):
         _log.warning("taking over the job of a lost worker", job=job.task_name, job_id=job.id)
-        await app.job_manager.retry_job(job)
+        if job.queue == QUEUE:
+            await app.connector.execute_query_async(_GIVE_UP_QUEUEING_LOCK, id=job.id)
+            await app.job_manager.retry_job(job)
+        else:
+            await app.job_manager.finish_job(job, status=Status.FAILED, delete_job=True)
 
 
 async def remove_old_jobs(app: procrastinate.App, *, older_than: timedelta) -> None:

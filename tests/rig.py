@@ -139,7 +139,7 @@ class Rig:
             for _ in range(rounds):
                 async with self.context.database.transaction() as session:
                     await session.execute(
-                        text("UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE status = 'todo'")
+                        text("UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE scheduled_at IS NOT NULL")
                     )
                 await queue.run_worker_async(
                     wait=False,

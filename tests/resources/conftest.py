@@ -1,0 +1,26 @@
+"""A rig that sells the workshop's things, so that a test decides how the driver behaves."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from rig import Rig, new_settings
+from workshop import Workshop
+
+from app.plans import Plan, by_name
+
+
+@pytest.fixture
+def workshop() -> Workshop:
+    return Workshop()
+
+
+@pytest.fixture
+async def shop_rig(database_url: str, workshop: Workshop) -> AsyncIterator[Rig]:
+    """The add-on with the usual plans, made by `workshop`; `test` is instant."""
+    price_list = by_name(
+        Plan(name="test", driver=workshop, is_instant=True),
+        Plan(name="standard", driver=workshop),
+        Plan(name="premium", driver=workshop),
+    )
+    async with Rig(new_settings(database_url), price_list).running() as rig:
+        yield rig

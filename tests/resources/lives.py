@@ -1,0 +1,59 @@
+"""Steps that many stories share: install as a customer does, and look at what is left."""
+
+from datetime import datetime
+
+from rig import Rig
+from sqlalchemy import text
+from workshop import CONFIG_VAR, Workshop
+
+from app.simulator.records import AddOn, App, Exchange
+
+
+async def install(rig: Rig, plan: str, *, app: str = "shop") -> tuple[App, AddOn]:
+    """A new app with the add-on on it, as far as Heroku's request alone brings it."""
+    owner = rig.simulator.world.create_app(app)
+    return owner, await rig.simulator.calls.provision(app, plan)
+
+
+async def installed(rig: Rig, plan: str = "test") -> tuple[App, AddOn]:
+    """A new app with the add-on ready on it, and nothing waiting."""
+    app, addon = await install(rig, plan)
+    await rig.work()
+    assert addon.state == "provisioned"
+    assert await rig.jobs() == []
+    return app, addon
+
+
+def url_in(rig: Rig, app: App) -> str:
+    """The config var as the app's dynos see it."""
+    return rig.simulator.world.config_vars(app)[CONFIG_VAR]
+
+
+def exchanges(rig: Rig, direction: str = "", *, path: str = "") -> list[Exchange]:
+    """What went over the wire, in order."""
+    return [
+        one for one in rig.simulator.world.exchanges if one.direction.startswith(direction) and one.url.endswith(path)
+    ]
+
+
+def our_calls(rig: Rig) -> list[str]:
+    """What we have asked of Heroku: verb and last part of the address, in order."""
+    return [f"{one.method} {one.url.rsplit('/', 1)[-1]}" for one in exchanges(rig) if one.direction != "add-on"]
+
+
+async def due_at(rig: Rig, job: str) -> datetime | None:
+    """When the waiting job is to run again."""
+    async with rig.context.database.transaction() as session:
+        query = text("SELECT scheduled_at FROM procrastinate_jobs WHERE task_name = :job AND status = 'todo'")
+        return await session.scalar(query, {"job": job})
+
+
+async def assert_nothing_left(rig: Rig, workshop: Workshop, uuid: str) -> None:
+    resource = await rig.resource(uuid)
+    assert resource.state == "deprovisioned"
+    assert resource.removed_at is not None
+    assert resource.unsettled_since is None
+    assert (resource.grant_sealed, resource.access_token_sealed, resource.refresh_token_sealed) == (None,) * 3
+    assert resource.config_sealed is None
+    assert workshop.things == {}
+    assert await rig.jobs() == []
