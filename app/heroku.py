@@ -5,6 +5,7 @@ https://devcenter.heroku.com/articles/building-an-add-on (tokens). Calls go to t
 that came in a request.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,8 @@ from app.errors import Gone, Refused, Retry, Unauthorized
 _log = structlog.get_logger(__name__)
 
 _TIMEOUT = httpx2.Timeout(10.0, connect=5.0)
+# Those bound each step; this bounds the whole call, also when an answer trickles. Shorter than a lease in `tokens.py`.
+_LONGEST_CALL = timedelta(seconds=20)
 _PLATFORM_API = {"Accept": "application/vnd.heroku+json; version=3"}
 _LONGEST_WAIT = timedelta(hours=1)
 
@@ -102,15 +105,16 @@ class Heroku:
                 refresh_token=None if refresh_token is None else _text(refresh_token),
                 expires_in=timedelta(seconds=int(answer["expires_in"])),
             )
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
             raise Retry("Heroku's token endpoint answered something that is not a token") from None
 
     async def _call(self, method: str, url: str, **how: Any) -> Any:
         """One request. The answer's JSON on success (None for an empty body), else one of the kinds in `errors.py`."""
         path = httpx2.URL(url).path
         try:
-            response = await self._client.request(method, url, **how)
-        except httpx2.TransportError as error:
+            async with asyncio.timeout(_LONGEST_CALL.total_seconds()):
+                response = await self._client.request(method, url, **how)
+        except (httpx2.RequestError, TimeoutError) as error:
             raise Retry(f"{method} {path}: {type(error).__name__}") from error
         status = response.status_code
         _log.info(
