@@ -118,6 +118,25 @@ class TestWhileReadOnly:
         with pytest.raises(psycopg.OperationalError):
             await before.execute("INSERT INTO orders VALUES (99)")
 
+    async def test_sessions_opened_meanwhile_cannot_write_either(self, sold, session, monkeypatch):
+        database = await sold(connections=200)
+        await (await session(database.url)).execute("CREATE TABLE orders (id int)")
+        opened = []
+        before = psycopg.AsyncConnection.execute
+
+        async def execute(self, query, *arguments, **options):
+            if self.info.user == "postgres":
+                opened.append(await session(database.url))
+            return await before(self, query, *arguments, **options)
+
+        with monkeypatch.context() as patch:  # before each of our statements the customer connects once more
+            patch.setattr(psycopg.AsyncConnection, "execute", execute)
+            await database.restrict()
+        assert len(opened) > 10
+        for customer in opened:
+            with pytest.raises((*REFUSALS, psycopg.OperationalError)):
+                await customer.execute("SET default_transaction_read_only = off; INSERT INTO orders VALUES (99)")
+
     async def test_a_new_login_is_read_only_too(self, full, stubborn):
         await full.restrict()
         await full.rotate()
