@@ -23,6 +23,7 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from app.context import open_context
 from app.dev import run as dev_run
+from app.dev.folder import DEV_FOLDER
 from app.encryption import WrongKeyError
 from app.errors import Retry
 from app.log import configure_logging
@@ -66,7 +67,9 @@ def web_app() -> FastAPI:
 
 
 @cli.command()
-def web() -> None:
+def web(
+    host: Annotated[str, typer.Option(help="The address to listen on; a platform's router needs them all.")] = "0.0.0.0",
+) -> None:
     """Answer Heroku and customers on PORT (Procfile: web)."""
     with _clear_errors():
         settings = _settings()
@@ -74,7 +77,7 @@ def web() -> None:
     uvicorn.run(
         "app.__main__:web_app",
         factory=True,
-        host="0.0.0.0",
+        host=host,
         port=settings.port,
         loop="uvloop",
         http="httptools",
@@ -202,11 +205,12 @@ def _plan(text: str) -> dict[str, Any]:
 def dev(
     port: Annotated[int | None, typer.Option(help="Where the add-on listens.")] = None,
     simulator_port: Annotated[int | None, typer.Option(help="Where the simulator listens.")] = None,
+    folder: Annotated[Path, typer.Option(help="Where the data is kept.")] = DEV_FOLDER,
     *,
-    reset: Annotated[bool, typer.Option("--reset", help="Ask, then forget everything kept in .dev.")] = False,
+    reset: Annotated[bool, typer.Option("--reset", help="Ask, then forget everything that is kept.")] = False,
 ) -> None:
     """Run everything on this machine: Postgres, web, worker and the simulator."""
-    sys.exit(dev_run.run_dev(port=port, simulator_port=simulator_port, reset=reset))
+    sys.exit(dev_run.run_dev(port=port, simulator_port=simulator_port, reset=reset, folder=folder))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ class Plan:
     Attributes:
         name: the plan's slug: `basic`, not `acme-postgres:basic`.
         driver: makes it, on this plan's terms.
+        price_cents: a month, in US cents; what customers are shown. Heroku bills what the partner portal says.
         is_instant: provision within Heroku's request. Only for drivers that take well under two seconds; one that is
             slower on a bad day is finished in the background.
         is_withdrawn: no new installs.
@@ -31,6 +32,7 @@ class Plan:
 
     name: str
     driver: Driver
+    price_cents: int = 0
     is_instant: bool = False
     is_withdrawn: bool = False
 
@@ -59,10 +61,12 @@ def plans(settings: Settings) -> Mapping[str, Plan]:
         ),
         Plan(
             name="standard",
+            price_cents=5_000,
             driver=postgres(connections=20, statement_timeout=timedelta(minutes=5), storage_bytes=1 * GIGABYTE),
         ),
         Plan(
             name="premium",
+            price_cents=20_000,
             driver=postgres(connections=60, statement_timeout=timedelta(minutes=30), storage_bytes=10 * GIGABYTE),
         ),
     )
