@@ -34,10 +34,12 @@ class Usage:
 
 
 async def usage_since(session: AsyncSession, uuid: UUID, since: datetime) -> list[Usage]:
-    """What the last measurement has read, by name. What an earlier plan measured and this one does not is left out."""
+    """What the last measurement has read, sizes before counts; what only an earlier plan measured is left out."""
     of_resource = Reading.resource_uuid == uuid
     last_at = select(func.max(Reading.at)).where(of_resource).scalar_subquery()
-    newest = await session.scalars(select(Reading).where(of_resource, Reading.at == last_at).order_by(Reading.name))
+    newest = await session.scalars(
+        select(Reading).where(of_resource, Reading.at == last_at).order_by(Reading.unit, Reading.name)
+    )
     past = await session.execute(
         select(Reading.name, func.date_trunc("hour", Reading.at).label("hour"), func.max(Reading.used))
         .where(of_resource, Reading.at >= since)

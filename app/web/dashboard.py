@@ -26,7 +26,6 @@ from app.web.pages import render
 
 router = APIRouter(prefix="/dashboard/{uuid}")
 
-HEROKU_DASHBOARD: Final = "https://dashboard.heroku.com"
 _NEARLY_FULL: Final = 0.8
 
 _NOTICE: Final = "notice"
@@ -171,6 +170,7 @@ async def _page(
     async with context.database.transaction() as session:
         measures = await usage_since(session, resource.uuid, now - MEMORY)
         events = await events_for_customer(session, resource.uuid)
+    rotation = _rotation(resource, now)
     return render(
         request,
         "dashboard.html",
@@ -182,7 +182,9 @@ async def _page(
         values=values,
         bars=[_bar(usage, now) for usage in measures],
         snippets=context.plans[resource.plan].driver.snippets(),
-        rotation=_rotation(resource, now),
+        rotation=rotation,
+        # Not while values are shown: they would go away by themselves. Nor for hours.
+        is_watched=values is None and rotation not in {Rotation.NONE, Rotation.OVERLAP},
         overlap=ROTATION_OVERLAP,
         writes_end_at=None if resource.over_quota_at is None else resource.over_quota_at + GRACE,
         chart_since=now - MEMORY,
