@@ -9,6 +9,7 @@ from typing import Annotated
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
+import structlog
 from fastapi import Depends, Request
 
 from app.context import Context
@@ -84,6 +85,7 @@ async def signed_in(uuid: str, request: Request, context: OpenContext) -> Signed
         resource_uuid = UUID(uuid)
     except ValueError:
         raise Unauthorized("dashboard: no such address") from None
+    structlog.contextvars.bind_contextvars(resource=str(resource_uuid))
     sign_in_id = session_sign_in(request, request.app.state.session_signer, resource_uuid)
     if sign_in_id is None:
         raise Unauthorized("dashboard: no session")

@@ -6,15 +6,20 @@ Heroku delivers at least once, so every call may come twice, late or beside its 
 will do; fields we do not know are none of our business.
 """
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from app.errors import Gone
+from app.errors import Gone, Retry
 from app.resources import lifecycle
 from app.web.dependencies import FromHeroku, OpenContext
 from app.web.errors import BadRequest
@@ -24,6 +29,8 @@ Body = TypeVar("Body", bound=BaseModel)
 router = APIRouter(prefix="/heroku/resources", dependencies=[FromHeroku])
 
 _DEEPEST: Final = 20
+# Heroku asks for an answer within three seconds.
+_LONGEST: Final = timedelta(seconds=2.8)
 
 
 def _storable(text: str) -> str:
@@ -78,34 +85,50 @@ class PlanChangeBody(BaseModel):
 async def provision(request: Request, context: OpenContext) -> Response:
     """200 with config when it is ready, 202 when it goes on in the background."""
     body = await _parse(request, ProvisionBody)
-    answer = await lifecycle.provision(
-        context,
-        lifecycle.ProvisionRequest(
-            uuid=body.uuid,
-            name=body.name or str(body.uuid),
-            plan=body.plan,
-            region=body.region,
-            options=body.options or {},
-            grant=body.oauth_grant.code if body.oauth_grant else None,
-            log_input_url=body.log_input_url,
-            log_drain_token=body.log_drain_token,
-        ),
+    wanted = lifecycle.ProvisionRequest(
+        uuid=body.uuid,
+        name=body.name or str(body.uuid),
+        plan=body.plan,
+        region=body.region,
+        options=body.options or {},
+        grant=body.oauth_grant.code if body.oauth_grant else None,
+        log_input_url=body.log_input_url,
+        log_drain_token=body.log_drain_token,
     )
-    return _render(answer)
+    async with _in_time(body.uuid):
+        return _render(await lifecycle.provision(context, wanted))
 
 
 @router.put("/{uuid}")
 async def change_plan(uuid: str, request: Request, context: OpenContext) -> Response:
     """200, with config as far as there is any."""
     body = await _parse(request, PlanChangeBody)
-    answer = await lifecycle.change_plan(context, _known(uuid), body.plan)
-    return _render(answer, status=200)
+    async with _in_time(known := _known(uuid)):
+        return _render(await lifecycle.change_plan(context, known, body.plan), status=200)
 
 
 @router.delete("/{uuid}", status_code=204)
 async def deprovision(uuid: str, context: OpenContext) -> None:
     """204; what was made is removed in the background."""
-    await lifecycle.deprovision(context, _known(uuid))
+    async with _in_time(known := _known(uuid)):
+        await lifecycle.deprovision(context, known)
+
+
+@asynccontextmanager
+async def _in_time(uuid: UUID) -> AsyncIterator[None]:
+    """Work on one resource, which the log names, and answer before Heroku loses patience.
+
+    What is cut off here is cut off as a crash would: the transaction rolls back, or the sweep finishes the work.
+
+    Raises:
+        Retry: the database, most likely, is too slow just now.
+    """
+    structlog.contextvars.bind_contextvars(resource=str(uuid))
+    try:
+        async with asyncio.timeout(_LONGEST.total_seconds()):
+            yield
+    except TimeoutError:
+        raise Retry("the partner API took too long") from None
 
 
 def _render(answer: lifecycle.Answer, *, status: int | None = None) -> Response:

@@ -65,6 +65,7 @@ async def sign_in(request: Request, context: OpenContext) -> Response:
     """303 to the resource's dashboard, signed in; the query string goes along."""
     form = _read_form(await request.body())
     resource, strength = _verify(context, form)
+    structlog.contextvars.bind_contextvars(resource=str(resource))
     async with context.database.transaction() as session:
         sign_in_id = await _use_form(context, session, form, resource, strength)
     query = urlencode(request.query_params.multi_items()[:_FIELDS_TO_PASS_ON])

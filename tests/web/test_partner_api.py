@@ -3,10 +3,13 @@
 import asyncio
 import base64
 import json
-from uuid import uuid4
+from datetime import timedelta
+from uuid import UUID, uuid4
 
 import pytest
 from rig import PASSWORD, PREVIOUS_PASSWORD, Rig, provision_body
+
+from app.resources import lifecycle
 
 VENDOR = "application/vnd.heroku-addons+json; version=3"
 
@@ -322,3 +325,14 @@ async def provisioned(rig: Rig) -> str:
     answer = await rig.heroku.post("", json=body)
     assert answer.status_code == 200
     return str(body["uuid"])
+
+
+async def test_a_database_that_hangs_is_answered_503_before_heroku_loses_patience(key_rig: Rig, monkeypatch):
+    monkeypatch.setattr("app.web.partner_api._LONGEST", timedelta(milliseconds=200))
+    uuid = await provisioned(key_rig)
+    async with key_rig.context.database.transaction() as somebody_else:
+        await lifecycle.locked(somebody_else, UUID(uuid))
+        answer = await key_rig.heroku.delete(f"/{uuid}")
+    assert answer.status_code == 503
+    assert answer.json()["id"] == "try_again"
+    assert (await key_rig.heroku.delete(f"/{uuid}")).status_code == 204
