@@ -6,7 +6,9 @@ next). Any of them may run twice, and may find the resource gone.
 A provision in the background is the chain exchange_grant, provision_service, push_config, announce_provisioned.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -42,6 +44,10 @@ PROVISIONING_LIMIT: Final = timedelta(hours=11, minutes=50)
 ROTATION_OVERLAP: Final = timedelta(hours=2)
 # Unexpected errors in a row before a job is given up; with the queue's backoff that is about ten minutes.
 PATIENCE: Final = 10
+# A request that works on a resource is done long before this; later, its process has died.
+UNSETTLED_FOR: Final = timedelta(minutes=1)
+# A job that runs longer hangs: it is stopped and counts as failed, or it would hold a worker's place for ever.
+LONGEST_RUN: Final = timedelta(hours=1)
 
 SORRY: Final = "The add-on could not be provisioned. Nothing was charged; please try again or contact support."
 
@@ -91,13 +97,14 @@ async def push_config(context: Context, uuid: UUID) -> None:
     async with context.database.transaction() as session:
         resource = await _load(session, uuid)
         version, config = resource.config_version, resource.config(context.keys)
-    if not resource.needs_push:
-        return
-    await _with_token(context, uuid, lambda token: context.heroku.update_config(uuid, token, config))
+    if resource.needs_push:
+        await _with_token(context, uuid, lambda token: context.heroku.update_config(uuid, token, config))
     async with context.database.transaction() as session:
         resource = await _living(session, uuid)
-        resource.pushed_version = max(resource.pushed_version, version)
-        record(session, uuid, context.clock(), "config_pushed", PROGRAM, "Config vars sent to Heroku")
+        if version > resource.pushed_version:
+            resource.pushed_version = version
+            record(session, uuid, context.clock(), "config_pushed", PROGRAM, "Config vars sent to Heroku")
+        # Also when there was nothing to push: Heroku has the new credentials then, from an answer to a plan change.
         if resource.rotated_at is not None and not resource.needs_push and resource.retire_at is None:
             resource.retire_at = context.clock() + ROTATION_OVERLAP
             resource.rotated_at = None
@@ -142,6 +149,10 @@ async def settle(context: Context, uuid: UUID) -> None:
             resource = await _living(session, uuid)
             if await record_service(context, session, resource, provisioned, wanted.generation):
                 await context.queue.enqueue(session, "push_config", uuid)
+            has_older = resource.is_rotating
+        if wanted.generation > 1 and not has_older:
+            # A plan change that a rotation has overtaken may have made retired credentials once more.
+            await context.plans[wanted.plan].driver.retire(wanted)
 
 
 async def rotate_service(context: Context, uuid: UUID) -> None:
@@ -183,10 +194,13 @@ async def deprovision_service(context: Context, uuid: UUID) -> None:
     async with context.database.transaction() as session:
         resource = await session.get_one(Resource, uuid)
     wanted = resource.info(context.keys)
-    await context.plans[wanted.plan].driver.deprovision(wanted)
+    with suppress(Gone):  # as good as removed
+        await context.plans[wanted.plan].driver.deprovision(wanted)
     async with context.database.transaction() as session:
         resource = await locked(session, uuid)
-        resource.unsettled_since = None
+        # A request may still have its driver make something: if its process dies, the sweep comes back for that.
+        if resource.unsettled_since is not None and resource.unsettled_since <= context.clock() - UNSETTLED_FOR:
+            resource.unsettled_since = None
         if resource.removed_at is None:
             resource.removed_at = context.clock()
             record(session, uuid, context.clock(), "removed", PROGRAM, "Service and credentials removed")
@@ -257,6 +271,17 @@ async def _fail_provisioning(context: Context, session: AsyncSession, resource: 
     await context.queue.enqueue(session, "report_failure", resource.uuid)
 
 
+async def _fail_announcing(context: Context, session: AsyncSession, resource: Resource, _reason: str) -> None:
+    """As above; the reason is Heroku's and for operators, so the customer gets a sentence of ours."""
+    await _fail_provisioning(context, session, resource, SORRY)
+
+
+async def _forget_grant(context: Context, session: AsyncSession, resource: Resource, reason: str) -> None:
+    """A dead grant is no hope for tokens: what needs them may not wait for it."""
+    resource.seal(context.keys, "grant", None)
+    await _fail_provisioning(context, session, resource, reason)
+
+
 async def _leave_as_is(_context: Context, _session: AsyncSession, _resource: Resource, _reason: str) -> None:
     """What a customer has keeps working; the history and `last_error` tell operators."""
 
@@ -271,7 +296,7 @@ async def _end_rotation(_context: Context, _session: AsyncSession, resource: Res
 
 
 async def _end_here(context: Context, session: AsyncSession, resource: Resource, reason: str) -> None:
-    await give_up_provisioning(context, session, resource, reason)
+    await give_up_provisioning(context, session, resource, resource.refusal or reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,10 +311,10 @@ class Job:
 
 
 JOBS: Final[Mapping[str, Job]] = {
-    "exchange_grant": Job(exchange_grant, _fail_provisioning),
+    "exchange_grant": Job(exchange_grant, _forget_grant),
     "provision_service": Job(provision_service, _fail_provisioning),
-    "push_config": Job(push_config, _fail_provisioning),
-    "announce_provisioned": Job(announce_provisioned, _fail_provisioning),
+    "push_config": Job(push_config, _fail_announcing),
+    "announce_provisioned": Job(announce_provisioned, _fail_announcing),
     "settle": Job(settle, _stop_settling),
     "rotate_service": Job(rotate_service, _end_rotation),
     "retire_service": Job(retire_service, None),
@@ -307,14 +332,15 @@ async def run_job(context: Context, name: str, uuid: UUID) -> None:
     """
     job = JOBS[name]
     try:
-        await job.run(context, uuid)
+        async with asyncio.timeout(LONGEST_RUN.total_seconds()):
+            await job.run(context, uuid)
     except Gone as gone:
         _log.info("job has nothing to do any more", reason=str(gone))
     except Retry as retry:
         _log.info("job waits", reason=str(retry), after=str(retry.after))
         raise
     except Unauthorized as error:
-        await _note_failure(context, name, uuid, str(error))
+        await _note_failure(context, name, uuid, str(error), is_unexpected=False)
         raise Retry(str(error)) from error
     except Refused as refused:
         await _give_up(context, name, uuid, refused.message)
@@ -343,11 +369,11 @@ async def _give_up(context: Context, name: str, uuid: UUID, reason: str) -> None
         raise Retry(reason)
 
 
-async def _note_failure(context: Context, name: str, uuid: UUID, error: str) -> int:
-    """Count an unexpected error, where operators see it; how many there were in a row."""
+async def _note_failure(context: Context, name: str, uuid: UUID, error: str, *, is_unexpected: bool = True) -> int:
+    """Note an error where operators see it; how many unexpected ones there were in a row."""
     async with context.database.transaction() as session:
         resource = await locked(session, uuid)
-        resource.failures += 1
+        resource.failures += is_unexpected
         resource.last_error, resource.last_error_at = f"{name}: {error}", context.clock()
         return resource.failures
 

@@ -228,8 +228,12 @@ async def _plan_changed(context: Context, wanted: ResourceInfo, provisioned: Pro
             _record_plan(context, session, resource, wanted.plan)
             # Another change may have been at work meanwhile: applying the recorded plan once more settles which won.
             await context.queue.enqueue(session, "settle", wanted.uuid, at_most_one=True)
+        was_behind = resource.needs_push
         if await record_service(context, session, resource, provisioned, wanted.generation):
-            resource.pushed_version = resource.config_version  # Heroku takes it from this answer
+            if was_behind:  # an older config may be on its way and arrive after this answer: push this one after it
+                await context.queue.enqueue(session, "push_config", wanted.uuid)
+            else:
+                resource.pushed_version = resource.config_version  # Heroku takes it from this answer
     if resource.is_gone:
         raise Gone
     message = provisioned.message or f"Your add-on is on the {wanted.plan} plan now."
@@ -309,6 +313,8 @@ async def rotate(context: Context, uuid: UUID, actor: str) -> None:
             raise Gone
         if resource.state is not State.PROVISIONED:
             raise Refused("The add-on is still being provisioned. Please try again when it is ready.")
+        if not resource.has_tokens and resource.grant_sealed is None:
+            raise Refused("Heroku does not let us change this add-on's config vars. Please contact support.")
         if resource.is_rotating:
             raise Refused("A rotation is still under way. The previous credentials have to be retired first.")
         now = context.clock()
@@ -380,7 +386,6 @@ def record_provisioned(context: Context, session: AsyncSession, resource: Resour
     now = context.clock()
     resource.state = State.PROVISIONED
     resource.provisioned_at = now
-    resource.message = message
     resource.message = message
     record(session, resource.uuid, now, "provisioned", PROGRAM, f"Ready on the {resource.plan} plan")
 

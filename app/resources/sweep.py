@@ -1,6 +1,5 @@
 """What has come due without anybody asking: found in the rows once a minute, and enqueued."""
 
-from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -8,13 +7,11 @@ import structlog
 from sqlalchemy import ColumnElement, select
 
 from app.context import Context
-from app.resources.jobs import PROVISIONING_LIMIT
+from app.resources.jobs import PROVISIONING_LIMIT, UNSETTLED_FOR
 from app.resources.models import Resource, State
 
 _log = structlog.get_logger(__name__)
 
-# A request that works on a resource is done long before this; later, its process has died.
-_UNSETTLED_FOR: Final = timedelta(minutes=1)
 _BATCH: Final = 500
 
 TOO_LATE: Final = "The add-on was not ready within twelve hours."
@@ -23,7 +20,7 @@ TOO_LATE: Final = "The add-on was not ready within twelve hours."
 async def sweep(context: Context) -> None:
     """Finish what a dead process has left, retire credentials, and end provisions that took too long."""
     now = context.clock()
-    for uuid in await _find(context, Resource.unsettled_since < now - _UNSETTLED_FOR):
+    for uuid in await _find(context, Resource.unsettled_since < now - UNSETTLED_FOR):
         await _enqueue(context, "settle", uuid)
     for uuid in await _find(context, Resource.retire_at <= now):
         await _enqueue(context, "retire_service", uuid)
