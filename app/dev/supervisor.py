@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -11,9 +12,10 @@ from dataclasses import dataclass, field
 
 from app.dev.folder import DevError
 
-_LONGEST_LINE_BYTES = 2**20
+_LONGEST_LINE_BYTES = 2**16  # a longer one is shown in pieces
 _KEPT_LINES = 20
 _SECONDS_TO_COME_UP = 60.0
+_SECONDS_TO_READ_THE_REST = 2.0
 _SECONDS_BETWEEN_LOOKS = 0.1
 _LONGEST_PAUSE_SECONDS = 30.0
 _STEADY_SECONDS = 60.0  # who ran this long has earned a first pause again
@@ -58,42 +60,43 @@ class Child:
         self.last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._say = say
         self._held_files = held_files
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.SubprocessTransport | None = None
+        self._starting: asyncio.Task[None] | None = None
         self._ended: asyncio.Task[int] | None = None
 
     async def start(self) -> None:
+        """Start it. Who is cancelled meanwhile leaves no process behind that nobody knows of: `stop` waits for it."""
+        self._starting = asyncio.create_task(self._start())
+        await asyncio.shield(self._starting)
+
+    async def _start(self) -> None:
         self.last_lines.clear()
-        self._process = process = await asyncio.create_subprocess_exec(
+        loop = asyncio.get_running_loop()
+        process, output = await loop.subprocess_exec(
+            lambda: _Output(self._hear),
             *self.program.command,
             env=self.program.environment,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
             pass_fds=self._held_files,
-            limit=_LONGEST_LINE_BYTES,
         )
-        self._ended = asyncio.create_task(self._follow(process))
+        self._process = process
+        self._ended = asyncio.create_task(self._follow(process, output))
 
-    async def _follow(self, process: asyncio.subprocess.Process) -> int:
-        reading = asyncio.create_task(self._read(process))
-        status = await process.wait()
-        self.kill()  # what it started and left behind; only then does its output end
-        await reading
-        return status
+    async def _follow(self, process: asyncio.SubprocessTransport, output: "_Output") -> int:
+        await output.has_exited.wait()
+        self.kill()  # what it started and left behind, which may hold its output open
+        with suppress(TimeoutError):
+            await asyncio.wait_for(output.is_read.wait(), _SECONDS_TO_READ_THE_REST)
+        process.close()
+        status = process.get_returncode()
+        return 0 if status is None else status
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
-        output = process.stdout
-        while output:
-            try:
-                line = await output.readline()
-            except ValueError:
-                line = b"(a line of more than one MiB is left out)"
-            if not line:
-                return
-            text = line.decode(errors="replace").rstrip("\r\n")
-            self.last_lines.append(text)
-            self._say(self.program.name, text)
+    def _hear(self, line: str) -> None:
+        self.last_lines.append(line)
+        self._say(self.program.name, line)
 
     @property
     def has_ended(self) -> bool:
@@ -105,6 +108,8 @@ class Child:
 
     async def stop(self) -> None:
         """Ask it to stop, wait, and kill it when it takes too long."""
+        if self._starting:
+            await asyncio.wait([self._starting])
         if not self._process or not self._ended:
             return
         with suppress(ProcessLookupError):
@@ -120,7 +125,37 @@ class Child:
         """End it and what it started, at once."""
         if self._process:
             with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
-                os.killpg(self._process.pid, signal.SIGKILL)
+                os.killpg(self._process.get_pid(), signal.SIGKILL)
+
+
+class _Output(asyncio.SubprocessProtocol):
+    """Cuts what a process says into lines, and tells of its end at once: asyncio's own `Process.wait` would wait for
+    everybody who holds the output open.
+    """
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self.has_exited = asyncio.Event()
+        self.is_read = asyncio.Event()
+        self._on_line = on_line
+        self._rest = b""
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002 - one pipe only
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > _LONGEST_LINE_BYTES:
+            lines.append(self._rest)
+            self._rest = b""
+        for line in lines:
+            self._on_line(line.decode(errors="replace").rstrip("\r"))
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002 - the end is the end
+        if fd != 1:
+            return
+        if self._rest:
+            self.pipe_data_received(fd, b"\n")
+        self.is_read.set()
+
+    def process_exited(self) -> None:
+        self.has_exited.set()
 
 
 class Supervisor:
@@ -204,7 +239,10 @@ class Supervisor:
             pause = 1.0 if self._now() - started_at >= _STEADY_SECONDS else min(2 * pause, _LONGEST_PAUSE_SECONDS)
             self._say(child.program.name, f"ended ({reason}); starting it again in {pause:g} s")
             await self._sleep(pause)
-            await child.start()
+            try:
+                await child.start()
+            except OSError as error:
+                self._say(child.program.name, f"cannot be started: {error.strerror}")
 
     async def _stop_in_order(self) -> None:
         for stage in sorted({child.program.stage for child in self._children}):
