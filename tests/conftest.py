@@ -15,7 +15,7 @@ from rig import Rig, key_plans, new_settings
 from app.dev.postgres import DevPostgres
 
 PROJECT = Path(__file__).parent.parent
-TEMPLATE = "addon_template"
+TEMPLATE = "migrated_template"
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +51,19 @@ def database_url(migrated: DevPostgres) -> Iterator[str]:
 
 
 @pytest.fixture
-async def rig(database_url: str) -> AsyncIterator[Rig]:
+def empty_server(migrated: DevPostgres) -> DevPostgres:
+    """A server without sold databases, whatever other tests left behind: each would take from the room there is."""
+    with psycopg.connect(migrated.url.replace("+psycopg", ""), autocommit=True) as admin:
+        sold = "SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE datname ~ '^addon_'"
+        roles = "SELECT format('DROP ROLE %I', rolname) FROM pg_roles WHERE rolname ~ '^addon_'"
+        for leftover in (sold, roles):
+            for (statement,) in admin.execute(leftover).fetchall():
+                admin.execute(statement)
+    return migrated
+
+
+@pytest.fixture
+async def rig(database_url: str, empty_server: DevPostgres) -> AsyncIterator[Rig]:
     """The add-on, selling Postgres databases."""
     async with Rig(new_settings(database_url)).running() as rig:
         yield rig

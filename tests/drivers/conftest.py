@@ -19,16 +19,9 @@ MEGABYTE = 1024**2
 
 
 @pytest.fixture
-def admin_url(postgres_server: DevPostgres) -> str:
-    """A server without sold databases, whatever other tests left behind: each would take from the room there is."""
-    url = postgres_server.url.replace("+psycopg", "")
-    with psycopg.connect(url, autocommit=True) as admin:
-        sold = "SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE datname ~ '^addon_'"
-        roles = "SELECT format('DROP ROLE %I', rolname) FROM pg_roles WHERE rolname ~ '^addon_'"
-        for leftover in (sold, roles):
-            for (statement,) in admin.execute(leftover).fetchall():
-                admin.execute(statement)
-    return url
+def admin_url(empty_server: DevPostgres) -> str:
+    """The administrator's address of a server without sold databases."""
+    return empty_server.url.replace("+psycopg", "")
 
 
 @pytest.fixture
