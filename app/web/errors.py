@@ -6,6 +6,7 @@ Only a `Refused` message ever leaves the program; everything else gets a fixed t
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Final
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -22,9 +23,21 @@ class BadRequest(Exception):
     """The request itself cannot be read. The message says what is wrong with it and repeats nothing of it."""
 
 
+class TooLarge(Exception):
+    """The body is longer than anything we take."""
+
+
+class TooSlow(Exception):
+    """The body did not arrive in time."""
+
+
 def problem(status: int, id_: str, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """The one JSON body of every error."""
     return JSONResponse({"id": id_, "message": message}, status, headers)
+
+
+# Whoever has not sent all of a body is not waited for any longer.
+_HANG_UP: Final = {"Connection": "close"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,12 @@ def _outside(error: Exception) -> _Outside:  # noqa: PLR0911 - one line of the t
         case BadRequest():
             text = "Please go back and try again."
             return _Outside(400, "bad_request", str(error), "That request could not be read", text)
+        case TooLarge():
+            text = "The request is too large."
+            return _Outside(413, "too_large", text, "That was too much", text, _HANG_UP)
+        case TooSlow():
+            text = "The request took too long to arrive."
+            return _Outside(408, "too_slow", text, "That took too long", text, _HANG_UP)
         case HTTPException(status_code=status, headers=headers):
             phrase = HTTPStatus(status).phrase
             id_ = phrase.lower().replace(" ", "_")
@@ -78,20 +97,24 @@ def _outside(error: Exception) -> _Outside:  # noqa: PLR0911 - one line of the t
 
 
 def handle_errors(app: FastAPI) -> None:
-    """Give every kind of error its status."""
-    for kind in (Unauthorized, Refused, Gone, Retry, BadRequest, HTTPException, Exception):
-        app.add_exception_handler(kind, _answer)
+    """Give every kind of error its status. What is no such kind is a bug: `EveryRequest` answers it."""
+    for kind in (Unauthorized, Refused, Gone, Retry, BadRequest, HTTPException):
+        app.add_exception_handler(kind, answer)
 
 
-async def _answer(request: Request, error: Exception) -> Response:
+async def answer(request: Request, error: Exception) -> Response:
+    """What the caller of a request that failed gets."""
     if isinstance(error, Unauthorized | Retry):
         _log.warning("refused a request", kind=type(error).__name__, reason=str(error), cause=repr(error.__cause__))
     outside = _outside(error)
     if not is_for_people(request):
         return problem(outside.status, outside.id, outside.message, dict(outside.headers))
-    # A browser asked for a password would be no help to a customer: pages say 403.
-    status = 403 if isinstance(error, Unauthorized) else outside.status
-    return page(request, status, outside.title, outside.text)
+    if isinstance(error, Unauthorized):
+        # A browser asked for a password would be no help to a customer: pages say 403.
+        return page(request, 403, outside.title, outside.text)
+    response = page(request, outside.status, outside.title, outside.text)
+    response.headers.update(outside.headers)
+    return response
 
 
 def page(request: Request, status: int, title: str, text: str) -> Response:

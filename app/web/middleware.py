@@ -12,14 +12,17 @@ from typing import Any, Final
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.web.errors import problem
+from app.web.errors import TooLarge, TooSlow, answer
 
 _log = structlog.get_logger(__name__)
 
 LARGEST_BODY: Final = 64 * 1024
 _SLOWEST_BODY_SECONDS: Final = 2.0
+# The log's status of a request whose caller left before it was answered; nobody receives it.
+_CLIENT_CLOSED: Final = 499
 _GOOD_ID: Final = re.compile(r"[\w.:,-]{1,200}")
 # No inline code, no foreign host, no framing; forms go home only.
 _CSP: Final = (
@@ -34,10 +37,6 @@ _SAFETY: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-
-
-class _BodyTooLargeError(Exception):
-    pass
 
 
 class EveryRequest:
@@ -57,7 +56,7 @@ class EveryRequest:
         given = headers.get("X-Request-ID") or headers.get("Request-Id") or ""
         request_id = given if _GOOD_ID.fullmatch(given) else str(uuid.uuid4())
         started = time.perf_counter()
-        status = 500
+        status = 0
 
         async def send_safely(message: Message) -> None:
             nonlocal status
@@ -70,12 +69,15 @@ class EveryRequest:
             try:
                 body = await _read_body(headers, receive)
                 await self._app(scope, _replay(body, receive), send_safely)
-            except _BodyTooLargeError:
-                await problem(413, "too_large", "The request is too large.")(scope, receive, send_safely)
-            except TimeoutError:
-                await problem(408, "too_slow", "The request took too long to arrive.")(scope, receive, send_safely)
-            except Exception:  # noqa: BLE001 - the last net; the error handler has answered already
-                _log.exception("request failed")
+            except ClientDisconnect:
+                status = _CLIENT_CLOSED
+            except Exception as error:
+                if not isinstance(error, TooLarge | TooSlow):
+                    _log.exception("request failed")
+                if status:  # half an answer cannot be taken back: the server closes the connection
+                    raise
+                response = await answer(Request(scope), error)
+                await response(scope, receive, send_safely)
             finally:
                 milliseconds = round((time.perf_counter() - started) * 1000, 1)
                 _log.info("request", method=scope["method"], path=scope["path"], status=status, ms=milliseconds)
@@ -88,23 +90,32 @@ class EveryRequest:
 
 
 async def _read_body(headers: Headers, receive: Receive) -> bytes:
-    """The whole body, up to the limit of size and time; read before any work begins."""
+    """The whole body, read before any work begins.
+
+    Raises:
+        TooLarge: there is more than `LARGEST_BODY`.
+        TooSlow: it is not complete within two seconds.
+        ClientDisconnect: the caller left in the middle; half a request is not acted on.
+    """
     length = headers.get("Content-Length", "0")
     if length.isascii() and length.isdigit() and int(length) > LARGEST_BODY:
-        raise _BodyTooLargeError
+        raise TooLarge
     parts: list[bytes] = []
     size = 0
-    async with asyncio.timeout(_SLOWEST_BODY_SECONDS):
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return b""
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > LARGEST_BODY:
-                raise _BodyTooLargeError
-            if not message.get("more_body", False):
-                return b"".join(parts)
+    try:
+        async with asyncio.timeout(_SLOWEST_BODY_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > LARGEST_BODY:
+                    raise TooLarge
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+    except TimeoutError:
+        raise TooSlow from None
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
