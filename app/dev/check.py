@@ -48,10 +48,10 @@ def steps() -> list[Step]:
     ]
 
 
-def main() -> int:
+def main(what: Sequence[Step]) -> int:
     """Run every step and print a line for each; 1 if any found something."""
     failed = []
-    for step in steps():
+    for step in what:
         started_at = time.monotonic()
         fault = step.run()
         seconds = time.monotonic() - started_at
@@ -118,8 +118,12 @@ def _unmet(asked: Sequence[str], locked: dict[str, str], file: str) -> list[str]
     return [
         f"{requirement} is {locked.get(canonicalize_name(requirement.name), 'missing')} in {file}"
         for requirement in wanted
-        if not requirement.specifier.contains(locked.get(canonicalize_name(requirement.name), ""), prereleases=True)
+        if not _is_met(requirement, locked.get(canonicalize_name(requirement.name)))
     ]
+
+
+def _is_met(requirement: Requirement, version: str | None) -> bool:
+    return version is not None and requirement.specifier.contains(version, prereleases=True)
 
 
 def pins(text: str) -> dict[str, str]:
@@ -143,4 +147,4 @@ def _migrations() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(steps()))

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from app.dev.folder import DevError, running_environment
 from app.dev.postgres_programs import DevPostgresError, find_programs
@@ -27,11 +27,11 @@ def main(words: list[str]) -> None:
 
 def without_password(url: str) -> tuple[str, str | None]:
     """The URL as psql knows it, and its password apart: everybody on a machine may read the words of a command."""
-    parts = urlsplit(url.replace("+psycopg", "", 1))
-    if parts.password is None:
-        return urlunsplit(parts), None
-    user_and_host = parts.netloc.replace(f":{parts.password}@", "@", 1)
-    return urlunsplit(parts._replace(netloc=user_and_host)), unquote(parts.password)
+    url = url.replace("+psycopg", "", 1)
+    password = urlsplit(url).password
+    if password is None:
+        return url, None
+    return url.replace(f":{password}@", "@", 1), unquote(password)
 
 
 if __name__ == "__main__":

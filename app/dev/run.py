@@ -28,8 +28,6 @@ from app.plans import plans
 from app.settings import BadSettingsError, read_settings
 
 _DATABASE = "addon"
-# What the marketplace shows: names as in plans.py, cents a month. Real prices live in Heroku's partner portal.
-_PRICES = ("test=0", "standard=5000", "premium=20000")
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _HEALTH_SECONDS = 2.0
 
@@ -95,11 +93,10 @@ def programs(everything: Mapping[str, str], folder: Path) -> list[Program]:
     addon = everything["PUBLIC_URL"]
     simulate = ["simulate", "--manifest", str(PROJECT / "addon-manifest.json")]
     simulate += ["--port", simulator.rpartition(":")[2], "--state", str(folder / "simulator.json")]
-    simulate += [word for plan in _PRICES for word in ("--plan", plan)]
     simulate += ["--base-url", f"{addon}/heroku/resources", "--sso-url", f"{addon}/sso/login"]
     for name, plan in plans(read_settings(everything)).items():
         if not plan.is_withdrawn:
-            simulate += ["--plan", name]
+            simulate += ["--plan", f"{name}={plan.price_cents}"]
     return [
         Program(
             name="simulator",
@@ -111,7 +108,7 @@ def programs(everything: Mapping[str, str], folder: Path) -> list[Program]:
         ),
         Program(
             name="web",
-            command=_command("web"),
+            command=_command("web", "--host", "127.0.0.1"),
             environment=everything,
             health_url=f"{addon}/health/ready",
         ),
@@ -217,7 +214,6 @@ def _links(folder: Path, ours: Mapping[str, str]) -> list[tuple[str, str]]:
     return [
         ("Marketplace", f"{ours['HEROKU_API_URL']}/marketplace"),
         ("Add-on", f"{ours['PUBLIC_URL']}/health/ready"),
-        ("Operators", f"{ours['PUBLIC_URL']}/admin"),
         ("Database", "./run psql"),
         ("Kept in", f"{where} (./run --reset begins anew)"),
         ("Stop", "Ctrl-C"),
