@@ -83,12 +83,6 @@ async def config(request: Request, context: OpenContext, customer: Customer) -> 
     return await _page(request, context, customer, values=values)
 
 
-@router.get("/config")
-async def config_address(customer: Customer) -> Response:
-    """The page with the values has an address of its own: who opens it again gets the one without them."""
-    return RedirectResponse(_path(customer), 303)
-
-
 @router.post("/rotate", dependencies=[GenuineForm])
 async def rotate(request: Request, context: OpenContext, customer: Customer) -> Response:
     """Begin a rotation."""
@@ -116,6 +110,15 @@ async def leave(request: Request, context: OpenContext, customer: Customer) -> R
     response = render(request, "signed_out.html")
     drop_session(response, resource=customer.resource.uuid, is_https=context.settings.is_https)
     return response
+
+
+@router.get("/config")
+@router.get("/rotate")
+@router.get("/retire")
+@router.get("/sign-out")
+async def form_address(customer: Customer) -> Response:
+    """A page that answers a form has the form's address: who opens that again, by hand or from a list, comes back."""
+    return RedirectResponse(_path(customer), 303)
 
 
 def _path(customer: SignedIn) -> str:
