@@ -101,6 +101,9 @@ def _verify(context: Context, form: Form) -> tuple[UUID, SsoStrength]:
     if form.user_scoped_resource_token:
         strength, token, hashed = SsoStrength.USER, form.user_scoped_resource_token, hashlib.sha256
         parts = (form.resource_id, form.timestamp, form.user_id, form.email)
+        if ":" in form.user_id:
+            # Colons join what is hashed: "1" and "2:x@y" give the digest of "1:2" and "x@y".
+            raise Unauthorized("SSO: a user id with a colon")
     elif form.resource_token:
         strength, token, hashed = SsoStrength.RESOURCE, form.resource_token, hashlib.sha1
         parts = (form.resource_id, form.timestamp)
