@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
-import psycopg
 import pytest
 from rig import Rig, new_settings, provision_body
 from sqlalchemy import text
@@ -271,50 +270,6 @@ class TestBug:
                 events = list(await session.scalars(text("SELECT text FROM resource_events")))
         assert errors == ["provision_service: RuntimeError in provision_service"] * 2
         assert not any("hunter2" in event for event in events)
-
-
-class TestDatabaseAway:
-    @pytest.fixture
-    def away(self, key_rig: Rig, database_url):
-        """The database of this test refuses every connection, and its open ones are cut."""
-        *_, name = database_url.rpartition("/")
-        server = database_url.replace("+psycopg", "").removesuffix(name) + "postgres"
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
-            yield
-            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-
-    async def test_heroku_gets_503_and_a_time_to_come_back(self, key_rig: Rig, away):
-        for answer in (
-            await key_rig.heroku.post("", json=provision_body()),
-            await key_rig.heroku.put(f"/{uuid4()}", json={"plan": "test"}),
-            await key_rig.heroku.delete(f"/{uuid4()}"),
-        ):
-            assert (answer.status_code, answer.json()["id"]) == (503, "try_again")
-            assert int(answer.headers["Retry-After"]) > 0
-
-    async def test_people_get_a_page_that_says_to_try_again(self, key_rig: Rig, away):
-        world = key_rig.simulator.world
-        addon = world.install(world.create_app("demo"), "test", name="demo-1", options={})
-        form = key_rig.simulator.calls.sso_form(addon)
-        answer = await key_rig.http.post("/sso/login", data=form)
-        assert answer.status_code == 503
-        assert int(answer.headers["Retry-After"]) > 0
-        assert "Please try again in a moment." in answer.text
-
-    async def test_the_process_is_alive_but_not_ready(self, key_rig: Rig, away):
-        assert (await key_rig.http.get("/health/live")).status_code == 200
-        answer = await key_rig.http.get("/health/ready")
-        assert answer.status_code == 503
-        assert answer.json()["checks"] == {"database": "cannot be reached"}
-
-    async def test_it_is_found_again_by_itself(self, key_rig: Rig, database_url):
-        *_, name = database_url.rpartition("/")
-        server = database_url.replace("+psycopg", "").removesuffix(name) + "postgres"
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
-        assert (await key_rig.heroku.post("", json=provision_body())).status_code == 200
 
 
 async def test_the_servers_other_messages_pass_untouched(key_rig: Rig):
