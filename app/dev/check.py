@@ -3,7 +3,6 @@
 All steps run, so that one look shows everything; what a step says is shown only when it fails.
 """
 
-import os
 import re
 import shutil
 import subprocess
@@ -14,14 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import mkdtemp
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from app.dev.folder import PROJECT
-from app.dev.postgres import DevPostgres
-from app.dev.postgres_programs import DevPostgresError
 
 _PIN = re.compile(r"^([\w.-]+)==([\w.!+]+)", re.MULTILINE)
 _STEP_SECONDS = 300
@@ -44,7 +40,7 @@ def steps() -> list[Step]:
         Step("requirements", partial(requirement_faults, PROJECT)),
         Step("imports", partial(_says, [_tool("lint-imports")])),
         Step("types", partial(_says, [sys.executable, "-m", "mypy"])),
-        Step("migrations", _migrations),
+        Step("migrations", partial(_says, [sys.executable, "-m", "app.dev.migrations"])),
     ]
 
 
@@ -67,14 +63,12 @@ def _tool(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def _says(command: Sequence[str], database_url: str = "") -> str:
+def _says(command: Sequence[str]) -> str:
     """What a command printed if it failed, else nothing."""
-    environment = {**os.environ, "DATABASE_URL": database_url} if database_url else None
     try:
         done = subprocess.run(  # noqa: S603 - our own words
             command,
             cwd=PROJECT,
-            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -129,21 +123,6 @@ def _is_met(requirement: Requirement, version: str | None) -> bool:
 def pins(text: str) -> dict[str, str]:
     """Name -> version of a list of requirements."""
     return {canonicalize_name(name): version for name, version in _PIN.findall(text)}
-
-
-def _migrations() -> str:
-    """A database made by the migrations is what the models say, and the way back is open."""
-    folder = Path(mkdtemp(prefix="migrations-"))  # rather than a TemporaryDirectory: the server owns what is in it
-    try:
-        with DevPostgres(folder, durable=False) as server:
-            for words in (["upgrade", "head"], ["check"], ["downgrade", "base"], ["upgrade", "head"]):
-                if fault := _says([_tool("alembic"), *words], server.url):
-                    return fault
-            return ""
-    except DevPostgresError as error:
-        return str(error)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
