@@ -1,12 +1,14 @@
 """Steps that many stories share: install as a customer does, and look at what is left."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rig import Rig
 from sqlalchemy import text
 from workshop import CONFIG_VAR, Workshop
 
+from app.job_queue import retry_stalled_jobs, worker_app
 from app.simulator.records import AddOn, App, Exchange
+from app.worker import libpq_url
 
 
 async def install(rig: Rig, plan: str, *, app: str = "shop") -> tuple[App, AddOn]:
@@ -46,6 +48,13 @@ async def due_at(rig: Rig, job: str) -> datetime | None:
     async with rig.context.database.transaction() as session:
         query = text("SELECT scheduled_at FROM procrastinate_jobs WHERE task_name = :job AND status = 'todo'")
         return await session.scalar(query, {"job": job})
+
+
+async def take_over(rig: Rig) -> None:
+    """Put what lost workers were doing back into the queue, as every worker does every ten seconds."""
+    queue = worker_app(url=libpq_url(rig.settings.database_url.get_secret_value()), jobs={}, periodic={})
+    async with queue.open_async():
+        await retry_stalled_jobs(queue, silent_for=timedelta(seconds=30))
 
 
 async def assert_nothing_left(rig: Rig, workshop: Workshop, uuid: str) -> None:

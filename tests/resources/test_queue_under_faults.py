@@ -4,14 +4,12 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
-from lives import installed
+from lives import installed, take_over
 from rig import Rig
 from sqlalchemy import text
 from workshop import Workshop
 
 from app.errors import Retry
-from app.job_queue import retry_stalled_jobs, worker_app
-from app.worker import libpq_url
 
 
 async def enqueue(rig: Rig, job: str, uuid: str) -> None:
@@ -23,12 +21,6 @@ async def lose_worker(rig: Rig) -> None:
     """Leave the waiting jobs as a killed worker leaves what it was doing."""
     async with rig.context.database.transaction() as session:
         await session.execute(text("UPDATE procrastinate_jobs SET status = 'doing' WHERE status = 'todo'"))
-
-
-async def take_over(rig: Rig) -> None:
-    queue = worker_app(url=libpq_url(rig.settings.database_url.get_secret_value()), jobs={}, periodic={})
-    async with queue.open_async():
-        await retry_stalled_jobs(queue, silent_for=timedelta(seconds=30))
 
 
 async def test_a_job_asked_for_twice_waits_once(shop_rig: Rig):
