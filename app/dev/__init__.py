@@ -8,5 +8,6 @@ ports.py        ports that stay the same
 console.py      one log of many programs; the box of links
 postgres.py     the server; postgres_programs.py finds its binaries
 psql.py         `./run psql`
-check.py        `./run check`; migrations_check.py is its step that needs a database
+check.py        `./run check`
+migrations.py   checks migrations and writes new ones: `./run migration`
 """
