@@ -6,11 +6,13 @@ import os
 from collections.abc import Mapping
 from enum import IntEnum
 from ipaddress import ip_address
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 
 class SsoStrength(IntEnum):
@@ -30,7 +32,14 @@ def _postgres_url(text: str) -> str:
     scheme, separator, rest = text.partition("://")
     if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
         raise ValueError("must begin with postgres:// or postgresql://")
-    return f"postgresql+psycopg://{rest}"
+    url = f"postgresql+psycopg://{rest}"
+    try:
+        address = make_url(url)
+    except (ArgumentError, ValueError):  # their messages repeat parts of it, perhaps of the password
+        address = None
+    if address is None or not (address.host or address.database):
+        raise ValueError("must be an address such as postgres://user:password@host:5432/database")
+    return url
 
 
 def _secret_postgres_url(value: SecretStr) -> SecretStr:
@@ -47,10 +56,25 @@ def _is_loopback(host: str) -> bool:
 
 
 def _web_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    """An address as browsers write their `Origin`: in lower case, without the port where it is the usual one."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or parts.username is not None
+        or parts.query
+        or parts.fragment
+        or not text.isprintable()
+        or " " in text
+    ):
         raise ValueError("must be an http or https address such as https://addon.example.com")
-    return text.rstrip("/")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    is_usual = port in {None, {"http": 80, "https": 443}[parts.scheme]}
+    return f"{parts.scheme}://{host}{'' if is_usual else f':{port}'}{parts.path.rstrip('/')}"
 
 
 def _heroku_url(text: str) -> str:
@@ -62,7 +86,10 @@ def _heroku_url(text: str) -> str:
 
 
 def _comma_separated(value: Any) -> Any:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    values = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    if not values:
+        raise ValueError("must hold at least one key")
+    return values
 
 
 def _encryption_key(value: SecretStr) -> SecretStr:
@@ -82,12 +109,24 @@ def _sso_strength(value: Any) -> Any:
         raise ValueError("must be user, resource or legacy") from None
 
 
+def _secret_key(value: SecretStr) -> SecretStr:
+    if len(value) < 32:
+        raise ValueError("must have at least 32 characters")
+    return value
+
+
+def _password(value: SecretStr) -> SecretStr:
+    if not 8 <= len(value) <= 72:
+        raise ValueError("must have 8 to 72 characters, as Heroku wants it")
+    return value
+
+
 PostgresUrl = Annotated[SecretStr, AfterValidator(_secret_postgres_url)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 HerokuUrl = Annotated[str, AfterValidator(_heroku_url)]
 EncryptionKey = Annotated[SecretStr, AfterValidator(_encryption_key)]
-SecretKey = Annotated[SecretStr, Field(min_length=32)]
-Password = Annotated[SecretStr, Field(min_length=8, max_length=72)]
+SecretKey = Annotated[SecretStr, AfterValidator(_secret_key)]
+Password = Annotated[SecretStr, AfterValidator(_password)]
 
 
 class Settings(BaseSettings):
@@ -110,12 +149,12 @@ class Settings(BaseSettings):
     heroku_api_url: HerokuUrl = "https://api.heroku.com"
     heroku_id_url: HerokuUrl = "https://id.heroku.com"
     heroku_addons_url: HerokuUrl = "https://addons.heroku.com"
-    encryption_keys: Annotated[list[EncryptionKey], NoDecode, BeforeValidator(_comma_separated), Field(min_length=1)]
-    secret_keys: Annotated[list[SecretKey], NoDecode, BeforeValidator(_comma_separated), Field(min_length=1)]
+    encryption_keys: Annotated[list[EncryptionKey], NoDecode, BeforeValidator(_comma_separated)]
+    secret_keys: Annotated[list[SecretKey], NoDecode, BeforeValidator(_comma_separated)]
     sso_strength: Annotated[SsoStrength, NoDecode, BeforeValidator(_sso_strength)] = SsoStrength.RESOURCE
     postgres_driver_admin_url: PostgresUrl | None = None
     postgres_driver_public_host: str | None = None
-    log_format: Annotated[str, Field(pattern="^(json|console)$")] = "json"
+    log_format: Literal["json", "console"] = "json"
     worker_in_web: bool = False
 
     @property
