@@ -18,9 +18,16 @@ _SECRET_NAME = re.compile(
 )
 _SECRET_VALUES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=:-]{6,}"), r"\1 [hidden]"),
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@]+@"), r"\1:[hidden]@"),
+    # Up to the last @ of the word: a password that was not encoded may hold one itself.
+    (re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/@]*):\S+@"), r"\1:[hidden]@"),
     (re.compile(r"\bHRKU-[\w-]+"), "[hidden]"),
-    (re.compile(r"(?i)\b(client_secret|access_token|refresh_token|password|code)=[^\s&]+"), r"\1=[hidden]"),
+    # In a form, a connection string, a mapping's text: password=x, 'access_token': 'x', "code": "x".
+    (
+        re.compile(
+            r"(?i)\b(\w*(?:passw|secret|token|salt)\w*|code)([\"']?=|[\"']:)\s*(\"[^\"]*\"|'[^']*'|[^\s&,;)}\]]+)"
+        ),
+        r"\1\2[hidden]",
+    ),
 )
 
 
@@ -36,7 +43,7 @@ def configure_logging(log_format: str, stream: TextIO | None = None) -> None:
     if log_format == "json":
         last = [structlog.processors.format_exc_info, hide_secrets, structlog.processors.JSONRenderer()]
     else:
-        last = [hide_secrets, _short_line(colors=sys.stdout.isatty())]
+        last = [structlog.processors.format_exc_info, hide_secrets, _short_line(colors=sys.stdout.isatty())]
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -60,25 +67,30 @@ def configure_logging(log_format: str, stream: TextIO | None = None) -> None:
 def hide_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """The line with everything hidden that is named or shaped like a secret."""
     return {
-        key: "[hidden]" if _SECRET_NAME.search(key) and not isinstance(value, bool | int) else _hidden(value)
+        key: "[hidden]" if _SECRET_NAME.search(str(key)) and not isinstance(value, bool | int) else _hidden(value)
         for key, value in event.items()
     }
 
 
 def _hidden(value: Any) -> Any:
-    if isinstance(value, str):
-        for pattern, replacement in _SECRET_VALUES:
-            value = pattern.sub(replacement, value)
-    elif isinstance(value, dict):
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, dict):
         return hide_secrets(None, "", value)
-    elif isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | set | frozenset):
         return [_hidden(item) for item in value]
-    return value
+    # Anything else ends as its text; an exception's may quote an address with its password.
+    text = value if isinstance(value, str) else repr(value)
+    for pattern, replacement in _SECRET_VALUES:
+        text = pattern.sub(replacement, text)
+    return text
 
 
 def _short_line(*, colors: bool) -> Callable[[Any, str, EventDict], str]:
     """A renderer for people: the time without its date, the message, then the facts."""
-    render = structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0, sort_keys=False)
+    # A plain traceback: the pretty one shows local variables, secrets among them.
+    plain = structlog.dev.plain_traceback
+    render = structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0, sort_keys=False, exception_formatter=plain)
 
     def line(logger: Any, method: str, event: EventDict) -> str:
         event["timestamp"] = str(event.get("timestamp", ""))[11:23]
