@@ -161,6 +161,8 @@ async def rotate_service(context: Context, uuid: UUID) -> None:
         resource = await _load(session, uuid)
     if resource.rotation_requested_at is None:
         return
+    if not resource.has_tokens:  # nor will there be any: the exchange of the grant was in the queue before this
+        raise Refused("Heroku has never authorized us to change the config vars of this resource")
     wanted = resource.info(context.keys, generation=resource.generation + 1)
     provisioned = await context.plans[wanted.plan].driver.rotate(wanted)
     async with context.database.transaction() as session:
@@ -291,8 +293,10 @@ async def _stop_settling(context: Context, session: AsyncSession, resource: Reso
     await _fail_provisioning(context, session, resource, reason)
 
 
-async def _end_rotation(_context: Context, _session: AsyncSession, resource: Resource, _reason: str) -> None:
+async def _end_rotation(context: Context, session: AsyncSession, resource: Resource, _reason: str) -> None:
     resource.rotation_requested_at = None
+    text = "The rotation did not succeed. The present credentials keep working; please try again or contact support."
+    record(session, resource.uuid, context.clock(), "rotation_failed", PROGRAM, text)
 
 
 async def _end_here(context: Context, session: AsyncSession, resource: Resource, reason: str) -> None:

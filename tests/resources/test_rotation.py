@@ -184,3 +184,14 @@ async def test_a_sweep_each_minute_asks_for_one_retirement(shop_rig: Rig, worksh
     await shop_rig.work(rounds=6)
     assert await shop_rig.jobs() == []
     assert (await shop_rig.events(addon.id)).count("retired") == 1
+
+
+async def test_without_heroku_ever_letting_us_push_no_new_credential_is_made(shop_rig: Rig, workshop: Workshop):
+    app, addon = await install(shop_rig, "test")
+    await rotate(shop_rig, addon.id)
+    shop_rig.clock.forward(minutes=6)
+    await shop_rig.work()
+    assert (await shop_rig.events(addon.id))[-1] == "rotation_failed"
+    assert workshop.things[UUID(addon.id)].generations == {1}
+    assert url_in(shop_rig, app) == (await shop_rig.config(addon.id))[CONFIG_VAR]
+    assert not (await shop_rig.resource(addon.id)).is_rotating
