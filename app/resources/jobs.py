@@ -25,6 +25,7 @@ from app.resources.lifecycle import (
     PROGRAM,
     give_up_provisioning,
     locked,
+    measure_soon,
     record,
     record_provisioned,
     record_service,
@@ -131,7 +132,7 @@ async def announce_provisioned(context: Context, uuid: UUID) -> None:
     async with context.database.transaction() as session:
         resource = await _living(session, uuid)
         if resource.state is State.PROVISIONING:
-            record_provisioned(context, session, resource, resource.message)
+            await record_provisioned(context, session, resource, resource.message)
 
 
 async def settle(context: Context, uuid: UUID) -> None:
@@ -149,6 +150,7 @@ async def settle(context: Context, uuid: UUID) -> None:
             resource = await _living(session, uuid)
             if await record_service(context, session, resource, provisioned, wanted.generation):
                 await context.queue.enqueue(session, "push_config", uuid)
+            await measure_soon(context, session, uuid)
             has_older = resource.is_rotating
         if wanted.generation > 1 and not has_older:
             # A plan change that a rotation has overtaken may have made retired credentials once more.

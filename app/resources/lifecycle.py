@@ -154,7 +154,7 @@ async def _provision_now(context: Context, resource: Resource, plan: Plan) -> No
                 # Heroku takes the config from the answer to its request.
                 resource.pushed_version = resource.config_version
             if not resource.is_gone:
-                record_provisioned(context, session, resource, provisioned.message)
+                await record_provisioned(context, session, resource, provisioned.message)
 
 
 async def _answer(context: Context, uuid: UUID) -> Answer:
@@ -276,7 +276,7 @@ async def end_life(context: Context, session: AsyncSession, resource: Resource, 
     now = context.clock()
     resource.state = State.DEPROVISIONED
     resource.deprovisioned_at = now
-    resource.rotation_requested_at = resource.retire_at = None
+    resource.rotation_requested_at = resource.rotated_at = resource.retire_at = None
     for secret in ("grant", "access_token", "refresh_token"):
         resource.seal(context.keys, secret, None)
     record(session, resource.uuid, now, "deprovisioned", actor, text)
@@ -381,13 +381,19 @@ async def record_service(
     return True
 
 
-def record_provisioned(context: Context, session: AsyncSession, resource: Resource, message: str | None) -> None:
+async def record_provisioned(context: Context, session: AsyncSession, resource: Resource, message: str | None) -> None:
     """The resource is ready and Heroku knows it, or is about to be told in this very answer."""
     now = context.clock()
     resource.state = State.PROVISIONED
     resource.provisioned_at = now
     resource.message = message
     record(session, resource.uuid, now, "provisioned", PROGRAM, f"Ready on the {resource.plan} plan")
+    await measure_soon(context, session, resource.uuid)
+
+
+async def measure_soon(context: Context, session: AsyncSession, uuid: UUID) -> None:
+    """Have the dashboard show readings that match a new resource or a new plan, without waiting for the next round."""
+    await context.queue.enqueue(session, "measure_usage", uuid, at_most_one=True, priority=-1)
 
 
 def record(
