@@ -64,7 +64,7 @@ class KeyRing:
         nonce, ciphertext = sealed[_HEADER_BYTES : _HEADER_BYTES + _NONCE_BYTES], sealed[_HEADER_BYTES + _NONCE_BYTES :]
         try:
             return cipher.decrypt(nonce, ciphertext, purpose.encode()).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: not even a whole nonce is left of it
             raise WrongKeyError(f"{purpose} does not open: it was altered, or belongs to another row") from None
 
     def is_current(self, sealed: bytes) -> bool:
