@@ -134,7 +134,8 @@ class Heroku:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
+    """A token: it has to fit into a header."""
+    if not isinstance(value, str) or not value or not (value.isascii() and value.isprintable()):
         raise TypeError
     return value
 
@@ -160,6 +161,6 @@ def _retry_after(response: httpx2.Response) -> timedelta | None:
     except (ValueError, OverflowError):
         try:
             wait = parsedate_to_datetime(value).astimezone(UTC) - datetime.now(UTC)
-        except (ValueError, TypeError):
+        except (OverflowError, TypeError, ValueError):
             return None
     return min(max(wait, timedelta(0)), _LONGEST_WAIT)
