@@ -20,10 +20,11 @@ def _is_ours(_object: object, name: str | None, kind: str, _reflected: bool, _co
 def run() -> None:
     engine = create_engine(read_database_url(), poolclass=NullPool, hide_parameters=True)
     with engine.connect() as connection:
-        # A migration that waits for a lock makes every later query wait behind it: rather fail and be run again.
-        connection.execute(text("SET lock_timeout = '10s'"))
         connection.execute(text("SET statement_timeout = '15min'"))
         connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
+        # A migration that waits for a table makes every later query wait behind it: rather fail and be run again. Set
+        # only now, because whoever waits for another migration waits as long as that takes.
+        connection.execute(text("SET lock_timeout = '10s'"))
         connection.commit()
         context.configure(
             connection=connection,
