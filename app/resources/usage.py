@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import delete
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
@@ -44,17 +45,19 @@ async def measure_usage(context: Context, uuid: UUID) -> None:
 
 async def _store(context: Context, session: AsyncSession, resource: Resource, measures: Sequence[Measure]) -> None:
     now = context.clock()
-    for measure in measures:
-        session.add(
-            Reading(
-                resource_uuid=resource.uuid,
-                name=measure.name,
-                at=now,
-                used=measure.used,
-                limit=measure.limit,
-                unit=measure.unit,
-            )
-        )
+    rows = [
+        {
+            "resource_uuid": resource.uuid,
+            "name": measure.name,
+            "at": now,
+            "used": measure.used,
+            "limit": measure.limit,
+            "unit": measure.unit,
+        }
+        for measure in measures
+    ]
+    if rows:
+        await session.execute(insert(Reading).values(rows).on_conflict_do_nothing())  # twice at one time is once
     await session.execute(delete(Reading).where(Reading.resource_uuid == resource.uuid, Reading.at < now - MEMORY))
 
 

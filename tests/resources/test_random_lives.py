@@ -214,7 +214,7 @@ async def check(life: Life) -> None:
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-@given(plan=st.sampled_from(PLANS), steps=st.lists(STEPS, max_size=14))
+@given(plan=st.sampled_from(PLANS), steps=st.lists(STEPS, min_size=3, max_size=20))
 async def test_after_any_life_all_sides_agree(shop_rig: Rig, workshop: Workshop, plan, steps):
     life = await begin(shop_rig, workshop, plan)
     for function, arguments in steps:

@@ -130,3 +130,13 @@ async def test_a_full_database_refuses_writes_and_takes_them_again_when_there_is
         await connection.execute("INSERT INTO filler VALUES ('more')")
     await rig.simulator.calls.deprovision(addon)
     await rig.work()
+
+
+async def test_two_measurements_at_one_time_make_one_reading(shop_rig: Rig):
+    await installed(shop_rig)
+    for _ in range(2):
+        await enqueue_measurements(shop_rig.context)
+        await shop_rig.work()
+    assert await shop_rig.jobs() == []
+    async with shop_rig.context.database.transaction() as session:
+        assert await session.scalar(select(func.count()).select_from(Reading)) == 1
