@@ -5,6 +5,7 @@ also while an earlier one waits for its retry. A job's only argument is that uui
 """
 
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -135,7 +136,9 @@ def _for_resource(run: Callable[[UUID], Awaitable[None]]) -> Callable[..., Await
         with structlog.contextvars.bound_contextvars(**names):
             if context.job.queueing_lock is not None:
                 await context.app.connector.execute_query_async(_GIVE_UP_QUEUEING_LOCK, id=context.job.id)
+            started = time.perf_counter()
             await run(UUID(uuid))
+            _log.info("job done", ms=round((time.perf_counter() - started) * 1000, 1))
 
     return job
 

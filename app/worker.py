@@ -5,6 +5,7 @@ from functools import partial
 from typing import Final
 
 import procrastinate
+import structlog
 from psycopg.conninfo import make_conninfo
 from sqlalchemy.engine import make_url
 
@@ -12,6 +13,8 @@ from app.context import Context
 from app.job_queue import Periodic, remove_old_jobs, retry_stalled_jobs, worker_app
 from app.resources.jobs import JOBS, run_job
 from app.resources.sweep import enqueue_measurements, sweep
+
+_log = structlog.get_logger(__name__)
 
 CONCURRENCY: Final = 8
 # Nothing wakes a worker when a resource's previous job ends or a retry comes due but this: four cheap queries a second.
@@ -40,6 +43,7 @@ async def run_worker(context: Context, *, install_signal_handlers: bool = True) 
     """Work until SIGTERM or SIGINT (or cancellation), then finish what runs."""
     app = build_worker(context)
     async with app.open_async():
+        _log.info("worker started", concurrency=CONCURRENCY)
         await app.run_worker_async(
             concurrency=CONCURRENCY,
             install_signal_handlers=install_signal_handlers,
