@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,10 @@ import uvicorn
 from alembic import command as alembic
 from alembic.config import Config
 from fastapi import FastAPI
+from psycopg.errors import UndefinedTable
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from app.context import open_context
 from app.dev import run as dev_run
@@ -32,7 +34,7 @@ from app.manifest import BadManifestError
 from app.resources.reencrypt import count_resources
 from app.resources.reencrypt import reencrypt as reencrypt_resources
 from app.settings import BadSettingsError, Settings, read_database_url, read_settings
-from app.simulator import Simulator
+from app.simulator import Simulator, StateUnreadable
 from app.worker import run_worker
 
 PROJECT = Path(__file__).parent.parent
@@ -46,11 +48,24 @@ def _clear_errors() -> Iterator[None]:
     try:
         yield
     except (BadSettingsError, BadManifestError, WrongKeyError) as error:
-        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False)
-        raise typer.Exit(1) from None
+        sentence = str(error)
     except Retry as error:
-        Console(stderr=True).print(f"{error}: {error.__cause__}", style="red", markup=False, highlight=False)
-        raise typer.Exit(1) from None
+        sentence = f"{error}: {_first_line(error.__cause__)}" if error.__cause__ else str(error)
+    except OperationalError as error:
+        sentence = f"The database is not available: {_first_line(error.orig)}"
+    except ProgrammingError as error:
+        if not isinstance(error.orig, UndefinedTable):
+            raise
+        sentence = "The database has no tables yet. Run: python -m app migrate"
+    else:
+        return
+    typer.secho(sentence, err=True, fg="red")
+    raise typer.Exit(1)
+
+
+def _first_line(error: BaseException | None) -> str:
+    """What the database said, without the advice that follows."""
+    return str(getattr(error, "orig", error)).partition("\n")[0]
 
 
 def _settings() -> Settings:
@@ -68,7 +83,9 @@ def web_app() -> FastAPI:
 
 @cli.command()
 def web(
-    host: Annotated[str, typer.Option(help="The address to listen on; a platform's router needs them all.")] = "0.0.0.0",
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; a platform's router needs them all.")
+    ] = "0.0.0.0",
 ) -> None:
     """Answer Heroku and customers on PORT (Procfile: web)."""
     with _clear_errors():
@@ -120,8 +137,8 @@ def migrate() -> None:
 @cli.command()
 def keys() -> None:
     """Print fresh values for ENCRYPTION_KEYS and SECRET_KEYS."""
-    rich.print(f"ENCRYPTION_KEYS={base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()}")
-    rich.print(f"SECRET_KEYS={secrets.token_urlsafe(48)}")
+    typer.echo(f"ENCRYPTION_KEYS={base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()}")
+    typer.echo(f"SECRET_KEYS={secrets.token_urlsafe(48)}")
 
 
 @cli.command()
@@ -162,18 +179,18 @@ def simulate(
     url = f"http://127.0.0.1:{port}"
     with _clear_errors():
         content = _manifest_for_simulator(manifest)
-        targets = content["api"].get("test") or content["api"].get("production")
-        if not isinstance(targets, dict):
-            raise BadManifestError(f"{manifest}: api.test or api.production must hold base_url and sso_url.")
-        simulator = Simulator(
-            content,
-            url,
-            base_url or str(targets.get("base_url", "")),
-            sso_url or str(targets.get("sso_url", "")),
-            os.environ.get("HEROKU_CLIENT_SECRET", "simulated-client-secret"),
-            plans=[_plan(text) for text in plan] if plan else None,
-            state_path=state,
-        )
+        try:
+            simulator = Simulator(
+                content,
+                url,
+                base_url or _target(content, manifest, "base_url"),
+                sso_url or _target(content, manifest, "sso_url"),
+                os.environ.get("HEROKU_CLIENT_SECRET", "simulated-client-secret"),
+                plans=[_plan(text) for text in plan] if plan else None,
+                state_path=state,
+            )
+        except (ValueError, StateUnreadable) as error:
+            raise BadManifestError(str(error)) from None
     configure_logging(os.environ.get("LOG_FORMAT", "console"))
     rich.print(f"Marketplace: {url}/marketplace")
     uvicorn.run(simulator.app, host="127.0.0.1", port=port, access_log=False, log_config=None, server_header=False)
@@ -192,6 +209,15 @@ def _manifest_for_simulator(path: Path) -> dict[str, Any]:
         if variable in os.environ:
             content["api"][name] = os.environ[variable]
     return content
+
+
+def _target(content: Mapping[str, Any], path: Path, name: str) -> str:
+    """Where the manifest says that the add-on is."""
+    targets = content["api"].get("test") or content["api"].get("production")
+    url = targets.get(name) if isinstance(targets, dict) else None
+    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+        raise BadManifestError(f"{path}: there is no {name} in api.test; add it, or use --{name.replace('_', '-')}.")
+    return url
 
 
 def _plan(text: str) -> dict[str, Any]:

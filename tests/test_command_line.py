@@ -1,0 +1,271 @@
+"""`python -m app`: what an operator reads when something is missing, and that each command does its work.
+
+Commands that end by themselves run in this process; those that are told to stop run as processes of their own.
+"""
+
+import asyncio
+import base64
+import json
+import logging
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import structlog
+from rig import ENCRYPTION_KEY, Rig, environment, provision_body
+from typer.testing import CliRunner, Result
+
+from app import context
+from app.__main__ import cli
+from app.settings import read_settings
+
+PROJECT = Path(__file__).parent.parent
+COMMANDS = {"web", "worker", "migrate", "keys", "reencrypt", "simulate", "dev"}
+NEW_KEY = base64.urlsafe_b64encode(b"n" * 32).decode()
+
+
+@pytest.fixture
+def run(monkeypatch) -> Iterator[Callable[..., Result]]:
+    """Run a command with exactly these settings."""
+
+    def run(*words: str, **settings: str) -> Result:
+        for name in environment(""):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in settings.items():
+            monkeypatch.setenv(name.upper(), value)
+        return CliRunner().invoke(cli, words)
+
+    root, before = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers, root.level
+    yield run
+    root.handlers, root.level = handlers, level
+    structlog.configure(**before)
+
+
+async def start_once(rig: Rig) -> None:
+    """A first start leaves the canary of its key in the database."""
+    async with rig.running():
+        pass
+
+
+def settings_for(url: str, **changes: str) -> dict[str, str]:
+    return {name.lower(): value for name, value in environment(url, **changes).items()}
+
+
+def sentence(result: Result) -> str:
+    """The one line that a command complained with."""
+    assert result.exit_code == 1, result.output
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert "hunter2" not in line
+    return line
+
+
+class TestHelp:
+    def test_it_lists_every_command(self, run):
+        result = run("--help")
+        assert result.exit_code == 0
+        assert all(command in result.stdout for command in COMMANDS)
+
+    @pytest.mark.parametrize("command", sorted(COMMANDS))
+    def test_each_command_explains_itself_without_any_setting(self, run, command):
+        result = run(command, "--help")
+        assert result.exit_code == 0
+        assert "Usage" in result.stdout
+
+    def test_an_unknown_command_is_no_traceback(self, run):
+        result = run("nonsense")
+        assert result.exit_code == 2
+        assert "nonsense" in result.stderr
+
+    def test_as_a_program_it_starts(self):
+        done = subprocess.run(
+            [sys.executable, "-m", "app", "keys"],
+            cwd=PROJECT,
+            env={"PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            check=True,
+        )
+        assert done.stdout.startswith(b"ENCRYPTION_KEYS=")
+        assert done.stderr == b""
+
+
+class TestKeys:
+    def test_they_are_settings_as_they_stand(self, run, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "20")  # a narrow terminal must not cut a key in two
+        result = run("keys")
+        printed = dict(line.split("=", 1) for line in result.stdout.splitlines())
+        assert set(printed) == {"ENCRYPTION_KEYS", "SECRET_KEYS"}
+        assert read_settings(environment("postgres://h/d") | printed)
+        assert all(shlex.quote(value) == value or "=" in value for value in printed.values())
+
+    def test_they_are_new_each_time(self, run):
+        assert run("keys").stdout != run("keys").stdout
+
+
+class TestSettings:
+    @pytest.mark.parametrize("command", ["web", "worker", "reencrypt", "migrate"])
+    def test_a_missing_one_is_one_sentence(self, run, command):
+        assert sentence(run(command)) == "DATABASE_URL is not set."
+
+    @pytest.mark.parametrize("command", ["web", "worker", "reencrypt"])
+    @pytest.mark.parametrize("name", ["ADDON_PASSWORD", "ENCRYPTION_KEYS"])
+    def test_the_first_missing_one_is_named(self, run, command, name):
+        settings = settings_for("postgres://u:hunter2@127.0.0.1:1/d")
+        del settings[name.lower()]
+        assert sentence(run(command, **settings)) == f"{name} is not set."
+
+    @pytest.mark.parametrize("command", ["web", "worker", "reencrypt"])
+    def test_a_malformed_one_is_one_sentence(self, run, command):
+        settings = settings_for("postgres://u:hunter2@h/d", addon_password="hunter2")
+        assert sentence(run(command, **settings)).startswith("ADDON_PASSWORD: must have 8 to 72 characters")
+
+
+class TestDatabase:
+    @pytest.mark.parametrize("command", ["web", "worker", "reencrypt"])
+    def test_one_that_does_not_answer_is_one_sentence(self, run, command):
+        settings = settings_for("postgres://u:hunter2@127.0.0.1:1/d")
+        line = sentence(run(command, **settings))
+        assert line.startswith("the database is not available just now: connection failed:")
+        assert "refused" in line
+
+    def test_for_migrations_too(self, run):
+        line = sentence(run("migrate", database_url="postgres://u:hunter2@127.0.0.1:1/d"))
+        assert line.startswith("The database is not available: connection failed:")
+
+    def test_a_wrong_password_is_named_as_such(self, run, database_url):
+        wrong = f"postgres://postgres:hunter2@{database_url.partition('@')[2]}"
+        assert "password authentication failed" in sentence(run("migrate", database_url=wrong))
+
+    @pytest.mark.parametrize("command", ["web", "worker", "reencrypt"])
+    def test_one_without_tables_is_told_to_migrate(self, run, database_url, command):
+        with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("DROP TABLE encryption_canaries")
+        line = sentence(run(command, **settings_for(database_url)))
+        assert line == "The database has no tables yet. Run: python -m app migrate"
+
+    @pytest.mark.parametrize("command", ["web", "worker", "reencrypt"])
+    def test_a_wrong_key_stops_the_start(self, run, make_rig, database_url, command):
+        asyncio.run(start_once(make_rig()))
+        line = sentence(run(command, **settings_for(database_url, encryption_keys=NEW_KEY)))
+        assert "not in ENCRYPTION_KEYS" in line
+
+    @pytest.mark.parametrize("command", ["web", "worker"])
+    def test_a_bad_manifest_stops_the_start(self, run, database_url, monkeypatch, tmp_path, command):
+        path = tmp_path / "addon-manifest.json"
+        path.write_text(json.dumps({"id": "Not A Slug", "api": {}}))
+        monkeypatch.setattr(context, "MANIFEST", path)
+        assert sentence(run(command, **settings_for(database_url))).startswith("addon-manifest.json, id: ")
+
+
+class TestReencrypt:
+    async def test_afterwards_the_old_key_may_go(self, key_rig: Rig, database_url, make_rig):
+        body = provision_body()
+        await key_rig.heroku.post("", json=body)
+        before = await key_rig.config(body["uuid"])
+        settings = environment(database_url, encryption_keys=f"{NEW_KEY},{ENCRYPTION_KEY}")
+        words = [sys.executable, "-m", "app", "reencrypt"]
+        result = subprocess.run(words, cwd=PROJECT, env=settings, capture_output=True, text=True, check=True)
+        assert "Older keys may leave ENCRYPTION_KEYS now." in result.stdout
+        async with make_rig(encryption_keys=NEW_KEY).running() as rig:
+            assert await rig.config(body["uuid"]) == before
+
+
+GOOD = {
+    "id": "acme",
+    "api": {
+        "password": "hunter2hunter2",
+        "sso_salt": "hunter2",
+        "test": {"base_url": "http://127.0.0.1:1/heroku/resources", "sso_url": "http://127.0.0.1:1/sso/login"},
+    },
+}
+
+
+class TestSimulate:
+    @pytest.fixture
+    def simulate(self, run, tmp_path):
+        def simulate(content, *words: str) -> Result:
+            path = tmp_path / "manifest.json"
+            path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+            return run("simulate", "--manifest", str(path), *words)
+
+        return simulate
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            (b"{", "is not JSON."),
+            (b"\xff", "is not JSON."),
+            (b"[]", "it must be an object with an api in it."),
+            ({"id": "acme"}, "it must be an object with an api in it."),
+            ({"id": "acme", "api": {"password": "p", "sso_salt": "s"}}, "there is no base_url in api.test"),
+            (GOOD | {"api": GOOD["api"] | {"test": {"base_url": "http://x"}}}, "there is no sso_url in api.test"),
+            (GOOD | {"api": GOOD["api"] | {"test": {"base_url": "x", "sso_url": "y"}}}, "there is no base_url"),
+            ({"api": GOOD["api"]}, "The manifest lacks a field the simulator needs: 'id'."),
+            (GOOD | {"api": GOOD["api"] | {"sso_salt": ""}}, "must not be empty"),
+        ],
+    )
+    def test_a_bad_manifest_is_one_sentence(self, simulate, content, words):
+        assert words in sentence(simulate(content))
+
+    def test_a_missing_file_is_one_sentence(self, run, tmp_path):
+        line = sentence(run("simulate", "--manifest", str(tmp_path / "nothing.json")))
+        assert line.endswith("nothing.json: No such file or directory.")
+
+    def test_without_a_manifest_it_says_what_it_needs(self, run):
+        result = run("simulate")
+        assert result.exit_code == 2
+        assert "--manifest" in result.stderr
+
+    @pytest.mark.parametrize("plan", ["basic=much", "=5", "basic=-1"])
+    def test_a_plan_that_cannot_be_read_is_refused(self, simulate, plan):
+        result = simulate(GOOD, "--plan", plan)
+        assert result.exit_code == 2
+        assert "write it as basic=500" in result.stderr
+
+    def test_a_damaged_state_file_is_one_sentence(self, simulate, tmp_path):
+        state = tmp_path / "state.json"
+        state.write_text("hunter2")
+        assert "is not one the simulator wrote" in sentence(simulate(GOOD, "--state", str(state)))
+
+
+class TestProcesses:
+    """The two programs of production, started and told to stop as a platform does."""
+
+    def start(self, command: str, database_url: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "app", command],
+            cwd=PROJECT,
+            env=environment(database_url, port="0") | {"PATH": os.environ["PATH"]},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def test_web_runs_until_it_is_told_to_stop(self, database_url):
+        with self.start("web", database_url) as process:
+            lines = []
+            for line in process.stdout:
+                lines.append(json.loads(line))
+                if "Uvicorn running" in lines[-1]["event"]:
+                    process.terminate()
+        assert process.returncode in {0, -signal.SIGTERM}
+        assert all({"timestamp", "level", "event", "logger"} <= set(line) for line in lines)
+
+    def test_the_worker_runs_until_it_is_told_to_stop(self, database_url):
+        with (
+            self.start("worker", database_url) as process,
+            psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as connection,
+        ):
+            # The database does the waiting: each look takes it a twentieth of a second.
+            query = "SELECT (SELECT count(*) FROM procrastinate_workers) FROM pg_sleep(0.05)"
+            while connection.execute(query).fetchone() == (0,):
+                assert process.poll() is None
+            process.terminate()
+            assert process.wait(timeout=30) == 0
+            assert connection.execute("SELECT count(*) FROM procrastinate_workers").fetchone() == (0,)
