@@ -1,17 +1,21 @@
 """The worker process: runs the queue's jobs, and the one list of periodic work."""
 
+import asyncio
+import signal
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Final, NoReturn
 
 import procrastinate
 import structlog
+from procrastinate.exceptions import ConnectorException
 from psycopg.conninfo import make_conninfo
 from sqlalchemy.engine import make_url
 
 from app.context import Context
 from app.job_queue import Periodic, remove_old_jobs, retry_stalled_jobs, worker_app
-from app.resources.jobs import JOBS, run_job
+from app.resources.outcomes import JOBS, run_job
 from app.resources.sweep import enqueue_measurements, sweep
 
 _log = structlog.get_logger(__name__)
@@ -23,6 +27,7 @@ _HEARTBEAT: Final = timedelta(seconds=10)
 _LOST_AFTER: Final = timedelta(seconds=30)
 # Heroku kills a process thirty seconds after SIGTERM; what does not finish by then goes back to the queue.
 _SHUTDOWN_SECONDS: Final = 20.0
+_PAUSE_SECONDS: Final = 2.0
 
 
 def build_worker(context: Context) -> procrastinate.App:
@@ -40,19 +45,38 @@ def build_worker(context: Context) -> procrastinate.App:
 
 
 async def run_worker(context: Context, *, install_signal_handlers: bool = True) -> None:
-    """Work until SIGTERM or SIGINT (or cancellation), then finish what runs."""
-    app = build_worker(context)
-    async with app.open_async():
-        _log.info("worker started", concurrency=CONCURRENCY)
-        await app.run_worker_async(
-            concurrency=CONCURRENCY,
-            install_signal_handlers=install_signal_handlers,
-            fetch_job_polling_interval=_POLL_SECONDS,
-            shutdown_graceful_timeout=_SHUTDOWN_SECONDS,
-            update_heartbeat_interval=_HEARTBEAT.total_seconds(),
-            stalled_worker_timeout=_LOST_AFTER.total_seconds(),
-            delete_jobs="successful",
-        )
+    """Work until SIGTERM, SIGINT or cancellation, then finish what runs.
+
+    A worker that has lost the database (it was restarted, or failed over) begins again until it is back.
+    """
+    working = asyncio.create_task(_work_for_ever(context))
+    if install_signal_handlers:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, working.cancel)
+        with suppress(asyncio.CancelledError):
+            await working
+        _log.info("worker stopped")
+    else:
+        await working
+
+
+async def _work_for_ever(context: Context) -> NoReturn:
+    while True:
+        app = build_worker(context)
+        with suppress(ConnectorException):
+            async with app.open_async():
+                _log.info("worker started", concurrency=CONCURRENCY)
+                await app.run_worker_async(
+                    concurrency=CONCURRENCY,
+                    install_signal_handlers=False,
+                    fetch_job_polling_interval=_POLL_SECONDS,
+                    shutdown_graceful_timeout=_SHUTDOWN_SECONDS,
+                    update_heartbeat_interval=_HEARTBEAT.total_seconds(),
+                    stalled_worker_timeout=_LOST_AFTER.total_seconds(),
+                    delete_jobs="successful",
+                )
+        _log.error("the worker has lost the database and begins again", pause_seconds=_PAUSE_SECONDS)
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def libpq_url(url: str) -> str:

@@ -21,8 +21,8 @@ from app.job_queue import worker_app
 from app.main import create_app
 from app.manifest import read_manifest
 from app.plans import Plan, by_name
-from app.resources.jobs import JOBS, run_job
 from app.resources.models import Resource, ResourceEvent
+from app.resources.outcomes import JOBS, run_job
 from app.resources.sweep import sweep
 from app.settings import Settings, read_settings
 from app.simulator import Simulator

@@ -6,16 +6,13 @@ next). Any of them may run twice, and may find the resource gone.
 A provision in the background is the chain exchange_grant, provision_service, push_config, announce_provisioned.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
@@ -32,7 +29,6 @@ from app.resources.lifecycle import (
 )
 from app.resources.models import Resource, State
 from app.resources.tokens import fresh_access_token, store_tokens
-from app.resources.usage import measure_usage
 
 _log = structlog.get_logger(__name__)
 
@@ -43,12 +39,8 @@ GRANT_LIFE: Final = timedelta(minutes=5)
 PROVISIONING_LIMIT: Final = timedelta(hours=11, minutes=50)
 # How long the previous credentials work after Heroku has the new ones: releases and restarts take time.
 ROTATION_OVERLAP: Final = timedelta(hours=2)
-# Unexpected errors in a row before a job is given up; with the queue's backoff that is about ten minutes.
-PATIENCE: Final = 10
 # A request that works on a resource is done long before this; later, its process has died.
 UNSETTLED_FOR: Final = timedelta(minutes=1)
-# A job that runs longer hangs: it is stopped and counts as failed, or it would hold a worker's place for ever.
-LONGEST_RUN: Final = timedelta(hours=1)
 
 SORRY: Final = "The add-on could not be provisioned. Nothing was charged; please try again or contact support."
 
@@ -264,126 +256,3 @@ async def _with_token(context: Context, uuid: UUID, call: Callable[[str], Awaita
                 text = f"Heroku does not know this resource: {gone}"
                 record(session, uuid, context.clock(), "unknown_to_heroku", HEROKU, text, is_for_customer=False)
         raise
-
-
-async def _fail_provisioning(context: Context, session: AsyncSession, resource: Resource, reason: str) -> None:
-    """The end of a provision that cannot succeed: Heroku is told first, then the resource ends with this reason."""
-    if resource.state is not State.PROVISIONING:
-        return
-    resource.refusal = reason
-    await context.queue.cancel(session, resource.uuid)
-    await context.queue.enqueue(session, "report_failure", resource.uuid)
-
-
-async def _fail_announcing(context: Context, session: AsyncSession, resource: Resource, _reason: str) -> None:
-    """As above; the reason is Heroku's and for operators, so the customer gets a sentence of ours."""
-    await _fail_provisioning(context, session, resource, SORRY)
-
-
-async def _forget_grant(context: Context, session: AsyncSession, resource: Resource, reason: str) -> None:
-    """A dead grant is no hope for tokens: what needs them may not wait for it."""
-    resource.seal(context.keys, "grant", None)
-    await _fail_provisioning(context, session, resource, reason)
-
-
-async def _leave_as_is(_context: Context, _session: AsyncSession, _resource: Resource, _reason: str) -> None:
-    """What a customer has keeps working; the history and `last_error` tell operators."""
-
-
-async def _stop_settling(context: Context, session: AsyncSession, resource: Resource, reason: str) -> None:
-    resource.unsettled_since = None
-    await _fail_provisioning(context, session, resource, reason)
-
-
-async def _end_rotation(context: Context, session: AsyncSession, resource: Resource, _reason: str) -> None:
-    resource.rotation_requested_at = None
-    text = "The rotation did not succeed. The present credentials keep working; please try again or contact support."
-    record(session, resource.uuid, context.clock(), "rotation_failed", PROGRAM, text)
-
-
-async def _end_here(context: Context, session: AsyncSession, resource: Resource, reason: str) -> None:
-    await give_up_provisioning(context, session, resource, resource.refusal or reason)
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A job, and what becomes of the resource when the job is given up.
-
-    `given_up` is None for work that is never given up, because something would stay behind.
-    """
-
-    run: Callable[[Context, UUID], Awaitable[None]]
-    given_up: Callable[[Context, AsyncSession, Resource, str], Awaitable[None]] | None
-
-
-JOBS: Final[Mapping[str, Job]] = {
-    "exchange_grant": Job(exchange_grant, _forget_grant),
-    "provision_service": Job(provision_service, _fail_provisioning),
-    "push_config": Job(push_config, _fail_announcing),
-    "announce_provisioned": Job(announce_provisioned, _fail_announcing),
-    "settle": Job(settle, _stop_settling),
-    "rotate_service": Job(rotate_service, _end_rotation),
-    "retire_service": Job(retire_service, None),
-    "deprovision_service": Job(deprovision_service, None),
-    "report_failure": Job(report_failure, _end_here),
-    "measure_usage": Job(measure_usage, _leave_as_is),
-}
-
-
-async def run_job(context: Context, name: str, uuid: UUID) -> None:
-    """Run a job and decide what its error means: returning is the end of it, raising means again later.
-
-    Raises:
-        Exception: whatever should be tried again; a `Retry` says when.
-    """
-    job = JOBS[name]
-    try:
-        async with asyncio.timeout(LONGEST_RUN.total_seconds()):
-            await job.run(context, uuid)
-    except Gone as gone:
-        _log.info("job has nothing to do any more", reason=str(gone))
-    except Retry as retry:
-        _log.info("job waits", reason=str(retry), after=str(retry.after))
-        raise
-    except Unauthorized as error:
-        await _note_failure(context, name, uuid, str(error), is_unexpected=False)
-        raise Retry(str(error)) from error
-    except Refused as refused:
-        await _give_up(context, name, uuid, refused.message)
-    except Exception as error:
-        _log.exception("job failed")
-        failures = await _note_failure(context, name, uuid, f"{type(error).__name__} in {name}")
-        if failures < PATIENCE or job.given_up is None:
-            raise
-        await _give_up(context, name, uuid, SORRY)
-    else:
-        await _note_success(context, uuid)
-
-
-async def _give_up(context: Context, name: str, uuid: UUID, reason: str) -> None:
-    given_up = JOBS[name].given_up
-    async with context.database.transaction() as session:
-        resource = await locked(session, uuid)
-        now = context.clock()
-        resource.failures = 0
-        resource.last_error, resource.last_error_at = f"{name}: {reason}", now
-        if given_up is not None:
-            _log.error("job given up", reason=reason)
-            record(session, uuid, now, "given_up", PROGRAM, f"{name} given up: {reason}", is_for_customer=False)
-            await given_up(context, session, resource, reason)
-    if given_up is None:
-        raise Retry(reason)
-
-
-async def _note_failure(context: Context, name: str, uuid: UUID, error: str, *, is_unexpected: bool = True) -> int:
-    """Note an error where operators see it; how many unexpected ones there were in a row."""
-    async with context.database.transaction() as session:
-        resource = await locked(session, uuid)
-        resource.failures += is_unexpected
-        resource.last_error, resource.last_error_at = f"{name}: {error}", context.clock()
-        return resource.failures
-
-
-async def _note_success(context: Context, uuid: UUID) -> None:
-    async with context.database.transaction() as session:
-        await session.execute(update(Resource).where(Resource.uuid == uuid, Resource.failures > 0).values(failures=0))

@@ -14,7 +14,7 @@ from fastapi.responses import PlainTextResponse, RedirectResponse
 
 from app.context import Context
 from app.errors import Refused
-from app.resources import lifecycle
+from app.resources import lifecycle, rotation
 from app.resources.history import Usage, events_for_customer, show_config, sign_out, usage_since
 from app.resources.jobs import ROTATION_OVERLAP
 from app.resources.models import Resource, State
@@ -87,7 +87,7 @@ async def config(request: Request, context: OpenContext, customer: Customer) -> 
 async def rotate(request: Request, context: OpenContext, customer: Customer) -> Response:
     """Begin a rotation."""
     try:
-        await lifecycle.rotate(context, customer.resource.uuid, customer.name)
+        await rotation.rotate(context, customer.resource.uuid, customer.name)
     except Refused as refused:
         return await _refusal(request, context, customer, refused)
     return _back(context, customer, "rotation")
@@ -97,7 +97,7 @@ async def rotate(request: Request, context: OpenContext, customer: Customer) -> 
 async def retire(request: Request, context: OpenContext, customer: Customer) -> Response:
     """Do not wait for the end of a rotation."""
     try:
-        await lifecycle.retire_now(context, customer.resource.uuid, customer.name)
+        await rotation.retire_now(context, customer.resource.uuid, customer.name)
     except Refused as refused:
         return await _refusal(request, context, customer, refused)
     return _back(context, customer, "retirement")
@@ -173,7 +173,7 @@ async def _page(
     async with context.database.transaction() as session:
         measures = await usage_since(session, resource.uuid, now - MEMORY)
         events = await events_for_customer(session, resource.uuid)
-    rotation = _rotation(resource, now)
+    stage = _rotation(resource, now)
     return render(
         request,
         "dashboard.html",
@@ -185,9 +185,9 @@ async def _page(
         values=values,
         bars=[_bar(usage, now) for usage in measures],
         snippets=context.plans[resource.plan].driver.snippets(),
-        rotation=rotation,
+        rotation=stage,
         # Not while values are shown: they would go away by themselves. Nor for hours.
-        is_watched=values is None and rotation not in {Rotation.NONE, Rotation.OVERLAP},
+        is_watched=values is None and stage not in {Rotation.NONE, Rotation.OVERLAP},
         overlap=ROTATION_OVERLAP,
         writes_end_at=None if resource.over_quota_at is None else resource.over_quota_at + GRACE,
         chart_since=now - MEMORY,

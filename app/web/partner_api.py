@@ -20,7 +20,7 @@ from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from app.errors import Gone, Retry
-from app.resources import lifecycle
+from app.resources import lifecycle, plan_change
 from app.web.dependencies import FromHeroku, OpenContext
 from app.web.errors import BadRequest
 
@@ -104,7 +104,7 @@ async def change_plan(uuid: str, request: Request, context: OpenContext) -> Resp
     """200, with config as far as there is any."""
     body = await _parse(request, PlanChangeBody)
     async with _in_time(known := _known(uuid)):
-        return _render(await lifecycle.change_plan(context, known, body.plan), status=200)
+        return _render(await plan_change.change_plan(context, known, body.plan), status=200)
 
 
 @router.delete("/{uuid}", status_code=204)

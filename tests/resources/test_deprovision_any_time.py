@@ -10,8 +10,8 @@ from sqlalchemy import text
 from workshop import Workshop
 
 from app.errors import Gone, Refused
-from app.resources import lifecycle
-from app.resources.jobs import run_job
+from app.resources import rotation
+from app.resources.outcomes import run_job
 
 CHAIN = ["exchange_grant", "provision_service", "push_config", "announce_provisioned"]
 
@@ -116,10 +116,10 @@ async def test_while_the_driver_is_busy_with_anything_else(shop_rig: Rig, worksh
     _, addon = await installed(shop_rig)
     uuid = UUID(addon.id)
     if verb in {"rotate", "retire"}:
-        await lifecycle.rotate(shop_rig.context, uuid, "ada@example.com")
+        await rotation.rotate(shop_rig.context, uuid, "ada@example.com")
     if verb == "retire":
         await shop_rig.work()
-        await lifecycle.retire_now(shop_rig.context, uuid, "ada@example.com")
+        await rotation.retire_now(shop_rig.context, uuid, "ada@example.com")
     if verb in {"usage", "change_plan"}:
         async with shop_rig.context.database.transaction() as session:
             job = {"usage": "measure_usage", "change_plan": "settle"}[verb]
@@ -175,6 +175,6 @@ async def test_nothing_is_done_for_a_resource_that_is_gone(shop_rig: Rig, worksh
     shop_rig.clock.forward(days=3)
     await shop_rig.sweep()
     assert (workshop.calls, len(shop_rig.simulator.world.exchanges)) == (calls, ours)
-    for verb in (lifecycle.rotate, lifecycle.retire_now):
+    for verb in (rotation.rotate, rotation.retire_now):
         with pytest.raises(Gone):
             await verb(shop_rig.context, UUID(addon.id), "ada@example.com")

@@ -11,7 +11,7 @@ from rig import Rig, provision_body
 from workshop import Workshop
 
 from app.errors import Refused, Retry
-from app.resources import jobs, lifecycle
+from app.resources import jobs, outcomes, rotation
 from app.resources.sweep import TOO_LATE
 
 IN_ORDER = ["POST token", "PATCH config", "POST provision"]
@@ -123,7 +123,7 @@ async def test_an_instant_resource_whose_grant_died_lives_on_and_rotation_is_ref
 
 
 async def rotate(rig: Rig, uuid: str) -> None:
-    await lifecycle.rotate(rig.context, (await rig.resource(uuid)).uuid, "ada@example.com")
+    await rotation.rotate(rig.context, (await rig.resource(uuid)).uuid, "ada@example.com")
 
 
 async def test_without_a_grant_it_waits_for_one_and_a_repeated_request_brings_it(shop_rig: Rig):
@@ -165,10 +165,10 @@ async def test_a_driver_that_refuses_ends_it_on_both_sides_with_its_reason(shop_
 
 async def test_a_driver_that_breaks_again_and_again_is_given_up_without_its_words(shop_rig: Rig, workshop: Workshop):
     _, addon = await install(shop_rig, "standard")
-    workshop.trouble["provision"] = [RuntimeError("password=hunter2") for _ in range(jobs.PATIENCE)]
-    await shop_rig.work(rounds=jobs.PATIENCE - 1)
+    workshop.trouble["provision"] = [RuntimeError("password=hunter2") for _ in range(outcomes.PATIENCE)]
+    await shop_rig.work(rounds=outcomes.PATIENCE - 1)
     resource = await shop_rig.resource(addon.id)
-    assert (resource.state, resource.failures) == ("provisioning", jobs.PATIENCE - 1)
+    assert (resource.state, resource.failures) == ("provisioning", outcomes.PATIENCE - 1)
     assert resource.last_error == "provision_service: RuntimeError in provision_service"
     await shop_rig.work()
     assert addon.state == "deprovisioned"
@@ -178,8 +178,8 @@ async def test_a_driver_that_breaks_again_and_again_is_given_up_without_its_word
 
 async def test_a_driver_that_breaks_once_less_than_that_is_forgiven(shop_rig: Rig, workshop: Workshop):
     _, addon = await install(shop_rig, "standard")
-    workshop.trouble["provision"] = [RuntimeError() for _ in range(jobs.PATIENCE - 1)]
-    await shop_rig.work(rounds=jobs.PATIENCE)
+    workshop.trouble["provision"] = [RuntimeError() for _ in range(outcomes.PATIENCE - 1)]
+    await shop_rig.work(rounds=outcomes.PATIENCE)
     assert addon.state == "provisioned"
     assert (await shop_rig.resource(addon.id)).failures == 0
 
@@ -202,7 +202,7 @@ async def test_tokens_refused_many_times_use_up_none_of_the_patience_with_other_
     _, addon = await install(shop_rig, "standard")
     faults = shop_rig.simulator.faults
     faults.add("error", direction="platform", path="/config", status=401, count=24)
-    await shop_rig.work(rounds=jobs.PATIENCE + 3)
+    await shop_rig.work(rounds=outcomes.PATIENCE + 3)
     assert (await shop_rig.resource(addon.id)).failures == 0
     assert addon.state == "provisioned"
 
@@ -260,7 +260,7 @@ async def test_the_reason_survives_a_heroku_that_cannot_be_told(shop_rig: Rig, w
 async def test_config_that_the_manifest_does_not_list_is_never_sent(shop_rig: Rig, workshop: Workshop, monkeypatch):
     _, addon = await install(shop_rig, "standard")
     monkeypatch.setattr("workshop.CONFIG_VAR", "SOMETHING_ELSE_URL")
-    await shop_rig.work(rounds=jobs.PATIENCE)
+    await shop_rig.work(rounds=outcomes.PATIENCE)
     assert await refusal(shop_rig, addon.id) == jobs.SORRY
     assert "PATCH config" not in our_calls(shop_rig)
     await assert_nothing_left(shop_rig, workshop, addon.id)

@@ -88,7 +88,7 @@ async def test_a_waiting_job_does_not_begin_before_the_change_that_counts_on_it_
 
 async def test_a_job_that_hangs_is_stopped_and_runs_again(shop_rig: Rig, workshop: Workshop, monkeypatch):
     _, addon = await installed(shop_rig)
-    monkeypatch.setattr("app.resources.jobs.LONGEST_RUN", timedelta(milliseconds=50))
+    monkeypatch.setattr("app.resources.outcomes.LONGEST_RUN", timedelta(milliseconds=50))
     workshop.hold("change_plan")
     await enqueue(shop_rig, "settle", addon.id)
     await shop_rig.work()

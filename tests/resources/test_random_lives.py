@@ -15,7 +15,7 @@ from rig import Rig, provision_body
 from workshop import CONFIG_VAR, Workshop
 
 from app.errors import Gone, Refused, Retry
-from app.resources import lifecycle
+from app.resources import rotation
 from app.resources.models import Resource
 from app.resources.sweep import enqueue_measurements, sweep
 from app.simulator.errors import HerokuError
@@ -88,14 +88,14 @@ async def remove(life: Life) -> None:
 
 async def rotate(life: Life) -> None:
     try:
-        await lifecycle.rotate(life.rig.context, UUID(life.addon.id), "ada@example.com")
+        await rotation.rotate(life.rig.context, UUID(life.addon.id), "ada@example.com")
     except (Refused, Gone) as no:
         event(f"rotation: {type(no).__name__}")
 
 
 async def retire_now(life: Life) -> None:
     try:
-        await lifecycle.retire_now(life.rig.context, UUID(life.addon.id), "ada@example.com")
+        await rotation.retire_now(life.rig.context, UUID(life.addon.id), "ada@example.com")
     except (Refused, Gone) as no:
         event(f"retirement: {type(no).__name__}")
 

@@ -11,13 +11,14 @@ from rig import Rig, provision_body
 from workshop import Workshop
 
 from app.errors import Refused, Retry
-from app.resources import lifecycle
+from app.resources import rotation
 from app.simulator.errors import AddOnFailed
 
 
 @pytest.fixture
 def short_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.resources.lifecycle.REQUEST_BUDGET", timedelta(milliseconds=60))
+    for module in ("lifecycle", "plan_change"):
+        monkeypatch.setattr(f"app.resources.{module}.REQUEST_BUDGET", timedelta(milliseconds=60))
 
 
 async def die(request: asyncio.Task) -> None:
@@ -140,7 +141,7 @@ class TestPlanChange:
         gate = workshop.hold("change_plan")
         request = asyncio.create_task(shop_rig.simulator.calls.change_plan(addon, "premium"))
         await gate.arrived.wait()
-        await lifecycle.rotate(shop_rig.context, UUID(addon.id), "ada@example.com")
+        await rotation.rotate(shop_rig.context, UUID(addon.id), "ada@example.com")
         await shop_rig.work()
         gate.open()
         await request
@@ -156,9 +157,9 @@ class TestPlanChange:
         gate = workshop.hold("change_plan")
         request = asyncio.create_task(shop_rig.simulator.calls.change_plan(addon, "premium"))
         await gate.arrived.wait()
-        await lifecycle.rotate(shop_rig.context, UUID(addon.id), "ada@example.com")
+        await rotation.rotate(shop_rig.context, UUID(addon.id), "ada@example.com")
         await shop_rig.work()
-        await lifecycle.retire_now(shop_rig.context, UUID(addon.id), "ada@example.com")
+        await rotation.retire_now(shop_rig.context, UUID(addon.id), "ada@example.com")
         await shop_rig.work()
         gate.open()
         await request
@@ -168,7 +169,7 @@ class TestPlanChange:
 
     async def test_between_a_rotation_and_its_push_it_leaves_the_newest_config_at_heroku(self, shop_rig: Rig):
         app, addon = await installed(shop_rig)
-        await lifecycle.rotate(shop_rig.context, UUID(addon.id), "ada@example.com")
+        await rotation.rotate(shop_rig.context, UUID(addon.id), "ada@example.com")
         shop_rig.simulator.faults.add("error", direction="platform", path="/config")
         await shop_rig.work()
         assert (await shop_rig.resource(addon.id)).needs_push
@@ -182,7 +183,7 @@ class TestPlanChange:
 
     async def test_it_wins_over_an_older_push_that_is_on_its_way(self, shop_rig: Rig):
         app, addon = await installed(shop_rig)
-        await lifecycle.rotate(shop_rig.context, UUID(addon.id), "ada@example.com")
+        await rotation.rotate(shop_rig.context, UUID(addon.id), "ada@example.com")
         on_its_way, go_on = asyncio.Event(), asyncio.Event()
 
         async def wait(_seconds: float) -> None:

@@ -10,13 +10,13 @@ from workshop import CONFIG_VAR, Workshop
 
 from app.drivers.base import Provisioned
 from app.errors import Refused, Retry
-from app.resources import jobs, lifecycle
+from app.resources import outcomes, rotation
 
 ADA = "ada@example.com"
 
 
 async def rotate(rig: Rig, uuid: str) -> None:
-    await lifecycle.rotate(rig.context, UUID(uuid), ADA)
+    await rotation.rotate(rig.context, UUID(uuid), ADA)
 
 
 async def test_the_old_credential_works_for_the_overlap_and_no_longer(shop_rig: Rig, workshop: Workshop):
@@ -59,7 +59,7 @@ async def test_the_old_credential_can_be_retired_at_once(shop_rig: Rig, workshop
     old = url_in(shop_rig, app)
     await rotate(shop_rig, addon.id)
     await shop_rig.work()
-    await lifecycle.retire_now(shop_rig.context, UUID(addon.id), ADA)
+    await rotation.retire_now(shop_rig.context, UUID(addon.id), ADA)
     await shop_rig.work()
     assert not workshop.accepts(old)
     assert workshop.accepts(url_in(shop_rig, app))
@@ -69,7 +69,7 @@ async def test_there_is_nothing_to_retire_before_heroku_has_the_new_credential(s
     _, addon = await installed(shop_rig)
     for _ in range(2):
         with pytest.raises(Refused, match="no previous credentials"):
-            await lifecycle.retire_now(shop_rig.context, UUID(addon.id), ADA)
+            await rotation.retire_now(shop_rig.context, UUID(addon.id), ADA)
         if await shop_rig.jobs() == []:
             await rotate(shop_rig, addon.id)
 
@@ -124,7 +124,7 @@ async def test_a_driver_in_trouble_makes_the_same_credential_later(shop_rig: Rig
     assert url_in(shop_rig, app).startswith("https://2-")
 
 
-@pytest.mark.parametrize("trouble", [[Refused("Not today.")], [RuntimeError() for _ in range(jobs.PATIENCE)]])
+@pytest.mark.parametrize("trouble", [[Refused("Not today.")], [RuntimeError() for _ in range(outcomes.PATIENCE)]])
 async def test_a_rotation_that_is_given_up_keeps_the_credential_and_may_be_asked_for_again(
     shop_rig: Rig, workshop: Workshop, trouble
 ):
@@ -163,10 +163,10 @@ async def test_a_retirement_that_fails_is_never_given_up(shop_rig: Rig, workshop
     old = url_in(shop_rig, app)
     await rotate(shop_rig, addon.id)
     await shop_rig.work()
-    workshop.trouble["retire"] = [RuntimeError() for _ in range(jobs.PATIENCE + 2)] + [Refused("no")]
+    workshop.trouble["retire"] = [RuntimeError() for _ in range(outcomes.PATIENCE + 2)] + [Refused("no")]
     shop_rig.clock.forward(hours=2)
     await shop_rig.sweep()
-    await shop_rig.work(rounds=jobs.PATIENCE + 3)
+    await shop_rig.work(rounds=outcomes.PATIENCE + 3)
     assert not workshop.accepts(old)
     assert not (await shop_rig.resource(addon.id)).is_rotating
 

@@ -16,7 +16,7 @@ from sqlalchemy import select, text, update
 
 from app.encryption import KeyRing, WrongKeyError
 from app.log import configure_logging
-from app.resources import lifecycle
+from app.resources import lifecycle, rotation
 from app.resources.models import SECRETS, EncryptionCanary, Resource
 from app.resources.reencrypt import count_resources, reencrypt
 
@@ -64,7 +64,7 @@ class TestNothingInClear:
         rig.simulator.faults.add("error", direction="platform", path="/config")
         rig.simulator.faults.add("error", direction="tokens", status=400)
         rig.clock.forward(hours=9)
-        await lifecycle.rotate(rig.context, UUID(addon.id), "ada@example.com")
+        await rotation.rotate(rig.context, UUID(addon.id), "ada@example.com")
         await rig.work(rounds=3)
         secrets.add(url_in(rig, app))
         await self._note(rig, addon.id, secrets)
@@ -92,7 +92,7 @@ class TestNothingInClear:
 
     async def test_a_job_knows_nothing_but_a_uuid(self, key_rig: Rig):
         _, addon = await installed(key_rig)
-        await lifecycle.rotate(key_rig.context, UUID(addon.id), "ada@example.com")
+        await rotation.rotate(key_rig.context, UUID(addon.id), "ada@example.com")
         await key_rig.simulator.calls.change_plan(addon, "premium")
         async with key_rig.context.database.transaction() as session:
             rows = (await session.execute(text("SELECT task_name, args FROM procrastinate_jobs"))).all()

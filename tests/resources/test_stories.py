@@ -5,7 +5,7 @@ import pytest
 from lives import install, our_calls, url_in
 from rig import Rig
 
-from app.resources import lifecycle
+from app.resources import rotation
 
 
 async def ask(url: str, statement: str) -> list[tuple]:
@@ -42,7 +42,7 @@ async def test_a_database_is_made_used_moved_rotated_and_removed(rig: Rig, plan,
     ]
 
     releases = len(app.releases)
-    await lifecycle.rotate(rig.context, (await rig.resource(addon.id)).uuid, "ada@example.com")
+    await rotation.rotate(rig.context, (await rig.resource(addon.id)).uuid, "ada@example.com")
     await rig.work()
     second_url = url_in(rig, app)
     assert second_url != first_url

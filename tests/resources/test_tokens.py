@@ -11,7 +11,7 @@ from rig import Rig
 from sqlalchemy import update
 
 from app.errors import Gone, Refused, Retry, Unauthorized
-from app.resources import lifecycle
+from app.resources import lifecycle, rotation
 from app.resources.models import Resource
 from app.resources.tokens import fresh_access_token
 from app.simulator.oauth import expire_access_tokens
@@ -71,7 +71,7 @@ async def test_a_new_refresh_token_replaces_the_old_one_and_is_used_next_time(sh
 
 async def test_a_token_that_heroku_refuses_is_refreshed_once_and_the_call_repeated_once(shop_rig: Rig, uuid: UUID):
     expire_access_tokens(shop_rig.simulator.world, shop_rig.simulator.world.addon(str(uuid)))
-    await lifecycle.rotate(shop_rig.context, uuid, "ada@example.com")
+    await rotation.rotate(shop_rig.context, uuid, "ada@example.com")
     before = len(our_calls(shop_rig))
     await shop_rig.work()
     assert our_calls(shop_rig)[before:] == ["PATCH config", "POST token", "PATCH config"]
@@ -81,7 +81,7 @@ async def test_a_token_that_heroku_refuses_is_refreshed_once_and_the_call_repeat
 
 async def test_a_token_refused_also_after_the_refresh_waits_and_loses_nothing(shop_rig: Rig, uuid: UUID):
     shop_rig.simulator.faults.add("error", direction="platform", status=401, count=4)
-    await lifecycle.rotate(shop_rig.context, uuid, "ada@example.com")
+    await rotation.rotate(shop_rig.context, uuid, "ada@example.com")
     await shop_rig.work(rounds=2)
     assert await shop_rig.jobs() == [("push_config", "todo")]
     assert "Heroku answered 401" in ((await shop_rig.resource(uuid)).last_error or "")
@@ -155,7 +155,7 @@ async def test_a_refused_refresh_token_is_told_to_operators_and_tried_again_late
     world.refresh_tokens.clear()
     with pytest.raises(Unauthorized):
         await fresh_access_token(shop_rig.context, uuid)
-    await lifecycle.rotate(shop_rig.context, uuid, "ada@example.com")
+    await rotation.rotate(shop_rig.context, uuid, "ada@example.com")
     await shop_rig.work(rounds=12)
     resource = await shop_rig.resource(uuid)
     assert resource.last_error == "push_config: POST /oauth/token: Heroku answered 401"

@@ -1,0 +1,96 @@
+"""Moving a resource to another plan, while Heroku waits for the answer."""
+
+import asyncio
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.context import Context
+from app.drivers.base import Provisioned, ResourceInfo
+from app.errors import Gone, Refused
+from app.plans import Plan
+from app.resources.lifecycle import HEROKU, REQUEST_BUDGET, Answer, locked, record, record_service
+from app.resources.models import Resource, State
+
+_log = structlog.get_logger(__name__)
+
+
+async def change_plan(context: Context, uuid: UUID, name: str) -> Answer:
+    """Move a resource to the plan `name`. The plan it already has is fine: Heroku repeats itself.
+
+    Raises:
+        Refused: no such plan, or the driver says that this resource does not fit it. Nothing has changed then.
+        Gone: no such resource.
+    """
+    async with context.database.transaction() as session:
+        resource = await locked(session, uuid)
+        if resource.is_gone:
+            raise Gone
+        plan = _plan_to_change_to(context, resource, name)
+        if resource.plan == name:
+            _log.info("plan change to the plan it has", resource=str(uuid), plan=name)
+            return Answer(uuid=uuid, config=_known_config(context, resource))
+        if resource.state is State.PROVISIONING:
+            _record_plan(context, session, resource, name)
+            await context.queue.enqueue(session, "settle", uuid, at_most_one=True)
+            return Answer(uuid=uuid, message=f"Your add-on is being provisioned with the {name} plan.")
+        resource.unsettled_since = context.clock()
+        wanted = resource.info(context.keys, plan=name)
+    try:
+        async with asyncio.timeout(REQUEST_BUDGET.total_seconds()):
+            provisioned = await plan.driver.change_plan(wanted)
+    except Refused:
+        await _settle_later(context, uuid)
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it was, the background tries again
+        _log.warning("a plan change goes on in the background", resource=str(uuid), reason=repr(error))
+        await _settle_later(context, uuid, plan=name)
+        return Answer(uuid=uuid, message=f"Your add-on is being moved to the {name} plan.")
+    return await _plan_changed(context, wanted, provisioned)
+
+
+def _plan_to_change_to(context: Context, resource: Resource, name: str) -> Plan:
+    plan = context.plans.get(name)
+    if plan is None or (plan.is_withdrawn and resource.plan != name):
+        raise Refused(f"There is no plan named {name[:60]!r} to change to. Your plan stays as it is.")
+    if type(plan.driver) is not type(context.plans[resource.plan].driver):
+        raise Refused(f"A {resource.plan} add-on cannot be changed to {name}. Please install {name} beside it.")
+    return plan
+
+
+async def _plan_changed(context: Context, wanted: ResourceInfo, provisioned: Provisioned) -> Answer:
+    async with context.database.transaction() as session:
+        resource = await locked(session, wanted.uuid)
+        if not resource.is_gone:
+            _record_plan(context, session, resource, wanted.plan)
+            # Another change may have been at work meanwhile: applying the recorded plan once more settles which won.
+            await context.queue.enqueue(session, "settle", wanted.uuid, at_most_one=True)
+        was_behind = resource.needs_push
+        if await record_service(context, session, resource, provisioned, wanted.generation):
+            if was_behind:  # an older config may be on its way and arrive after this answer: push this one after it
+                await context.queue.enqueue(session, "push_config", wanted.uuid)
+            else:
+                resource.pushed_version = resource.config_version  # Heroku takes it from this answer
+    if resource.is_gone:
+        raise Gone
+    message = provisioned.message or f"Your add-on is on the {wanted.plan} plan now."
+    return Answer(uuid=wanted.uuid, config=resource.config(context.keys), message=message)
+
+
+async def _settle_later(context: Context, uuid: UUID, *, plan: str | None = None) -> None:
+    async with context.database.transaction() as session:
+        resource = await locked(session, uuid)
+        if plan is not None and not resource.is_gone:
+            _record_plan(context, session, resource, plan)
+        await context.queue.enqueue(session, "settle", uuid, at_most_one=True)
+
+
+def _record_plan(context: Context, session: AsyncSession, resource: Resource, name: str) -> None:
+    text = f"Plan changed from {resource.plan} to {name}"
+    record(session, resource.uuid, context.clock(), "plan_changed", HEROKU, text)
+    resource.plan = name
+
+
+def _known_config(context: Context, resource: Resource) -> dict[str, str] | None:
+    return resource.config(context.keys) if resource.state is State.PROVISIONED else None
