@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import rich
+import structlog
 import typer
 import uvicorn
 from alembic import command as alembic
@@ -35,6 +36,7 @@ from app.resources.reencrypt import count_resources
 from app.resources.reencrypt import reencrypt as reencrypt_resources
 from app.settings import BadSettingsError, Settings, read_database_url, read_settings
 from app.simulator import Simulator, StateUnreadable
+from app.web.health import newest_migration
 from app.worker import run_worker
 
 PROJECT = Path(__file__).parent.parent
@@ -132,6 +134,7 @@ def migrate() -> None:
         read_database_url()
         configure_logging(os.environ.get("LOG_FORMAT", "json"))
         alembic.upgrade(Config(toml_file=PROJECT / "pyproject.toml"), "head")
+        structlog.get_logger(__name__).info("the database is up to date", revision=newest_migration())
 
 
 @cli.command()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 import structlog
+from rich.console import Console
 from structlog.types import EventDict, Processor
 
 _SECRET_NAME = re.compile(
@@ -43,7 +44,9 @@ def configure_logging(log_format: str, stream: TextIO | None = None) -> None:
     if log_format == "json":
         last = [structlog.processors.format_exc_info, hide_secrets, structlog.processors.JSONRenderer()]
     else:
-        last = [structlog.processors.format_exc_info, hide_secrets, _short_line(colors=sys.stdout.isatty())]
+        terminal = Console(file=stream or sys.stdout)  # knows NO_COLOR and FORCE_COLOR
+        colors = terminal.is_terminal and not terminal.no_color
+        last = [structlog.processors.format_exc_info, hide_secrets, _short_line(colors=colors)]
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
