@@ -1,25 +1,14 @@
 """The record of every HTTP exchange with the add-on, in both directions, with a verdict and without secrets."""
 
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
-import httpx2
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
-
-from .errors import HerokuError
-from .faults import Fault
 from .masking import masked_body, masked_headers, masked_url
-from .parts import parts
 from .records import Direction, Exchange, Finding
-from .verdicts import note
 from .world import World
 
-Endpoint = Callable[[Request], Awaitable[Response]]
 _SHORTEST_SECRET = 8
 
 
@@ -78,71 +67,3 @@ def _known_secrets(world: World) -> list[str]:
         secret for secret in (offer.password, offer.sso_salt, offer.client_secret, *values)
         if len(secret) >= _SHORTEST_SECRET
     ]  # fmt: skip
-
-
-def recorded(direction: Direction, endpoint: Endpoint) -> Endpoint:
-    """Wrap an endpoint that add-ons call: trouble on order, errors as Heroku's JSON, and a line in the record.
-
-    The endpoint may put what it notices into `request.state.findings` and the add-on's id into
-    `request.state.addon_id`.
-    """
-
-    async def answer(request: Request) -> Response:
-        world, faults = parts(request).world, parts(request).faults
-        request.state.findings, request.state.addon_id = [], None
-        fault = faults.take(direction, request.method, request.url.path)
-        at, started = world.now(), time.perf_counter()
-        seconds = 0.0
-        if fault is not None:
-            request.state.findings.append(note(f"Fault: {fault}."))
-        if fault is not None and fault.kind == "slow":
-            await parts(request).sleep(fault.seconds)
-            seconds = fault.seconds
-            started = time.perf_counter()
-        response = _refused_by(fault) or await _answered(endpoint, request)
-        is_seen = fault is None or fault.kind not in {"drop", "lost_answer"}
-        record_exchange(
-            world,
-            direction=direction,
-            method=request.method,
-            url=str(request.url),
-            request=Message(request.headers, await request.body()),
-            status=response.status_code if is_seen else None,
-            answer=Message(response.headers, bytes(response.body)) if is_seen else None,
-            at=at,
-            seconds=seconds + time.perf_counter() - started,
-            findings=request.state.findings,
-            addon_id=request.state.addon_id,
-        )
-        return response if is_seen else _Dropped()
-
-    return answer
-
-
-async def _answered(endpoint: Endpoint, request: Request) -> Response:
-    request_id = request.headers.get("request-id") or str(uuid4())
-    try:
-        response = await endpoint(request)
-    except HerokuError as error:
-        response = JSONResponse({"id": error.id, "message": error.message}, error.status)
-    response.headers["Request-Id"] = request_id
-    return response
-
-
-def _refused_by(fault: Fault | None) -> Response | None:
-    if fault is None or fault.kind in {"slow", "lost_answer"}:
-        return None
-    if fault.kind == "rate_limit":
-        body = {"id": "rate_limit", "message": "Your account reached the API rate limit."}
-        return JSONResponse(body, 429, {"Retry-After": f"{fault.seconds:g}", "RateLimit-Remaining": "0"})
-    return JSONResponse({"id": "unavailable", "message": "This fault was ordered."}, fault.status)
-
-
-class _Dropped(Response):
-    """Break the connection in the middle of an answer, which is all an ASGI application can do to a caller."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"{", "more_body": True})
-        raise httpx2.RemoteProtocolError("The simulator dropped this connection: a fault was ordered.")

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from .endpoints import recorded
 from .errors import HerokuError, unauthorized
-from .exchanges import recorded
 from .forms import read_form
 from .parts import parts
 from .records import AccessToken, AddOn, RefreshToken

@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+from .endpoints import Endpoint
 from .errors import HerokuError, not_found
-from .exchanges import Endpoint
 from .forms import read_form
 from .parts import parts
 from .records import Exchange

@@ -2,18 +2,16 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import jinja2
 from starlette.requests import Request
 
+from .calls import Calls
 from .faults import Faults
 from .offer import Offer
 from .rate_limit import RateLimit
 from .world import World
-
-if TYPE_CHECKING:
-    from .calls import Calls
 
 
 @dataclass(frozen=True)
@@ -21,7 +19,7 @@ class Parts:
     offer: Offer
     world: World
     faults: Faults
-    calls: "Calls"
+    calls: Calls
     rate_limit: RateLimit
     sleep: Callable[[float], Awaitable[None]]
     templates: jinja2.Environment

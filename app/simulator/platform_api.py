@@ -14,8 +14,8 @@ from starlette.routing import Route
 
 from . import shapes
 from .callers import Caller, find_caller, own_addon, visible_addon, visible_app
+from .endpoints import Endpoint, recorded
 from .errors import HerokuError, forbidden, invalid
-from .exchanges import Endpoint, recorded
 from .forms import read_json
 from .parts import Parts, parts
 from .verdicts import hint, on_config_values, problem, refused_config
