@@ -196,10 +196,25 @@ class TestIds:
         assert request["ms"] >= 0
 
     @in_json
-    async def test_the_id_ends_with_its_request(self, log: Log, key_rig: Rig):
-        await key_rig.http.get("/health/live", headers={"Request-Id": "one"})
+    async def test_the_ids_of_a_request_end_with_it(self, log: Log, key_rig: Rig):
+        body = provision_body()
+        await key_rig.heroku.post("", json=body, headers={"Request-Id": "one"})
+        assert (log.lines[-1]["request_id"], log.lines[-1]["resource"]) == ("one", body["uuid"])
         structlog.get_logger("x").info("between")
-        assert "request_id" not in log.lines[-1]
+        await key_rig.http.get("/health/live", headers={"Request-Id": "two"})
+        between, after = log.lines[-2:]
+        assert not {"request_id", "resource"} & set(between)
+        assert after["request_id"] == "two"
+        assert "resource" not in after
+
+    @in_json
+    async def test_a_request_within_a_job_leaves_the_jobs_ids_alone(self, log: Log, key_rig: Rig):
+        with structlog.contextvars.bound_contextvars(job="some_job"):
+            await key_rig.http.get("/health/live")
+            structlog.get_logger("x").info("after")
+        request, after = log.lines[-2:]
+        assert "job" not in request
+        assert after["job"] == "some_job"
 
     @in_json
     async def test_every_line_of_a_job_has_its_name_its_number_and_its_resource(self, log: Log, key_rig: Rig):

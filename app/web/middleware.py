@@ -7,7 +7,8 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
@@ -65,7 +66,7 @@ class EveryRequest:
                 self._add_headers(message, request_id)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with _own_ids(request_id):
             try:
                 body = await _read_body(headers, receive)
                 await self._app(scope, _replay(body, receive), send_safely)
@@ -87,6 +88,19 @@ class EveryRequest:
         headers["Request-Id"] = request_id
         for name, value in self._safety.items():
             headers.setdefault(name, value)
+
+
+@contextmanager
+def _own_ids(request_id: str) -> Iterator[None]:
+    """Log lines with the ids of this request alone: a server may run it in the context of the one before."""
+    before = structlog.contextvars.get_contextvars()
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    try:
+        yield
+    finally:
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(**before)
 
 
 async def _read_body(headers: Headers, receive: Receive) -> bytes:
