@@ -25,6 +25,8 @@ _TIMEOUT = httpx2.Timeout(10.0, connect=5.0)
 _LONGEST_CALL = timedelta(seconds=20)
 _PLATFORM_API = {"Accept": "application/vnd.heroku+json; version=3"}
 _LONGEST_WAIT = timedelta(hours=1)
+# OAuth lets the life of a token go untold. The grant is spent by then, so the token must not be thrown away for it.
+_UNTOLD_LIFE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +101,11 @@ class Heroku:
             "POST", f"{self._id_url}/oauth/token", data={**form, "client_secret": self._client_secret}
         )
         try:
-            refresh_token = answer.get("refresh_token")
+            refresh_token, seconds = answer.get("refresh_token"), answer.get("expires_in")
             return Tokens(
                 access_token=_text(answer["access_token"]),
                 refresh_token=None if refresh_token is None else _text(refresh_token),
-                expires_in=timedelta(seconds=int(answer["expires_in"])),
+                expires_in=_UNTOLD_LIFE if seconds is None else timedelta(seconds=int(seconds)),
             )
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
             raise Retry("Heroku's token endpoint answered something that is not a token") from None

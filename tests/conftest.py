@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import structlog
 from alembic import command as alembic
 from alembic.config import Config
 from rig import Rig, key_plans, new_settings
@@ -16,6 +17,18 @@ from app.dev.postgres import DevPostgres
 
 PROJECT = Path(__file__).parent.parent
 TEMPLATE = "migrated_template"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_tracebacks() -> None:
+    """Without a log that somebody set up, structlog draws tracebacks that take seconds each."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ]
+    )
 
 
 @pytest.fixture(scope="session")

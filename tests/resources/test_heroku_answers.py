@@ -136,7 +136,6 @@ async def test_an_answer_that_trickles_is_given_up(monkeypatch):
         TOKENS | {"access_token": 5},
         TOKENS | {"refresh_token": 5},
         TOKENS | {"expires_in": "soon"},
-        TOKENS | {"expires_in": None},
         TOKENS | {"expires_in": 10**30},
     ],
 )
@@ -149,6 +148,12 @@ async def test_a_missing_refresh_token_leaves_the_old_one():
     tokens = await heroku(httpx2.Response(200, json=TOKENS | {"refresh_token": None})).refresh_token("r")
     assert (tokens.access_token, tokens.refresh_token) == ("HRKU-a", None)
     assert tokens.expires_in == timedelta(hours=8)
+
+
+@pytest.mark.parametrize("body", [TOKENS | {"expires_in": None}, {"access_token": "HRKU-a", "refresh_token": "r"}])
+async def test_a_token_whose_life_is_untold_is_kept_and_refreshed_within_the_hour(body):
+    tokens = await heroku(httpx2.Response(200, json=body)).exchange_grant("code")
+    assert (tokens.refresh_token, tokens.expires_in) == ("r", timedelta(hours=1))
 
 
 async def test_secrets_travel_in_the_body_and_appear_in_no_error():
