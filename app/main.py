@@ -2,10 +2,12 @@
 
 import asyncio
 import gc
+import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
@@ -16,6 +18,8 @@ from app.web.cookies import Signer
 from app.web.errors import handle_errors
 from app.web.middleware import EveryRequest
 from app.web.pages import FOLDER, environment
+
+_log = structlog.get_logger(__name__)
 
 Companion = Callable[[Context], Coroutine[Any, Any, None]]
 ContextOpener = Callable[[Settings], AbstractAsyncContextManager[Context]]
@@ -35,6 +39,8 @@ def create_app(settings: Settings, opener: ContextOpener = open_context, compani
         async with opener(settings) as context:
             app.state.context = context
             beside = asyncio.create_task(companion(context)) if companion is not None else None
+            if beside is not None:
+                beside.add_done_callback(_stop_if_it_died)
             # What is loaded now stays: the collector need not look at it again and again.
             gc.collect()
             gc.freeze()
@@ -57,3 +63,10 @@ def create_app(settings: Settings, opener: ContextOpener = open_context, compani
     handle_errors(app)
     app.add_middleware(EveryRequest, is_https=settings.is_https)
     return app
+
+
+def _stop_if_it_died(companion: "asyncio.Task[None]") -> None:
+    """A web process without the worker it promised is to be restarted, not to look healthy."""
+    if not companion.cancelled() and (error := companion.exception()) is not None:
+        _log.critical("what runs beside the web has died; stopping", exc_info=error)
+        signal.raise_signal(signal.SIGTERM)

@@ -1,10 +1,14 @@
 """A worker in this process, whose connections are cut as in a failover of the database."""
 
 import asyncio
+import signal
 
-from rig import Rig, provision_body
+import pytest
+from rig import Rig, key_plans, new_settings, provision_body
 from sqlalchemy import text
 
+from app.context import open_context
+from app.main import create_app
 from app.worker import run_worker
 
 # Everybody but the one who asks, and only on this test's database.
@@ -22,6 +26,23 @@ async def removed(rig: Rig) -> None:
     async with asyncio.timeout(30):
         while (await rig.resource(body["uuid"])).removed_at is None:
             await asyncio.sleep(0.05)
+
+
+async def test_a_web_process_whose_worker_died_stops(database_url: str):
+    async def companion(_context: object) -> None:
+        raise RuntimeError("out of work")
+
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    settings = new_settings(database_url)
+    app = create_app(settings, lambda s: open_context(s, price_list=key_plans(database_url)), companion)
+    try:
+        with pytest.raises(RuntimeError, match="out of work"):  # what it died of is not hidden either
+            async with asyncio.timeout(10), app.router.lifespan_context(app):
+                await stopped.wait()
+    finally:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+    assert stopped.is_set()
 
 
 async def test_a_worker_goes_on_when_the_database_is_back(key_rig: Rig, monkeypatch):
