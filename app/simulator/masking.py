@@ -73,19 +73,26 @@ def _without(known_secrets: Collection[str], text: str) -> str:
 
 
 def _masked(value: Any, known_secrets: Collection[str], key: str = "") -> Any:
-    """Walk parsed JSON; everything under `config` is the customer's secret, whatever its name."""
+    """Walk parsed JSON; everything under `config` is the customer's secret, whatever its name.
+
+    The platform API writes config as a list of name and value, and there the name may be read.
+    """
     if isinstance(value, str):
         return _without(known_secrets, value)
     if isinstance(value, list):
-        return [_masked(inner, known_secrets, key) for inner in value]
+        return [_masked(inner, known_secrets, "" if _is_pair(inner) else key) for inner in value]
     if not isinstance(value, dict):
         return value
     if key == "config":
         return {name: None if inner is None else MASK for name, inner in value.items()}
-    secret_keys = _SECRET_KEYS | {"value"} if value.keys() == {"name", "value"} else _SECRET_KEYS
+    secret_keys = _SECRET_KEYS | {"value"} if _is_pair(value) else _SECRET_KEYS
     return {
         name: MASK
         if name in secret_keys and inner and not isinstance(inner, dict | list)
         else _masked(inner, known_secrets, name)
         for name, inner in value.items()
     }
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"name", "value"}

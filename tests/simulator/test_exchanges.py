@@ -67,6 +67,8 @@ async def test_no_secret_is_kept_in_an_exchange(sim, addon, http, bearer):
         "pool-secret",
     ]
     assert len(sim.world.exchanges) == 5
+    (pushed,) = [exchange for exchange in sim.world.exchanges if exchange.method == "PATCH"]
+    assert "ACME_POSTGRES_POOL" in pushed.request_body
     assert [secret for secret in secrets if secret in everything] == []
 
 
