@@ -20,13 +20,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
 from app.drivers.base import Provisioned
-from app.errors import Gone, Refused
+from app.errors import AddonError, Gone, Refused
 from app.plans import Plan
 from app.resources.models import Resource, ResourceEvent, State, purpose
 
 _log = structlog.get_logger(__name__)
 
-# Heroku wants an answer within three seconds: a driver gets two of them.
+# Heroku wants an answer within three seconds. Two of them are for the driver and for what comes before it; the rest is
+# for writing down how far it came.
 REQUEST_BUDGET: Final = timedelta(seconds=2)
 # How soon a caller of a race first looks whether the one that came before has finished; then ever less often.
 _FIRST_GLANCE: Final = timedelta(milliseconds=25)
@@ -62,23 +63,50 @@ class Answer:
 async def provision(context: Context, request: ProvisionRequest) -> Answer:
     """Make a resource, or find the one that an earlier or simultaneous request with this uuid has made.
 
+    The primary key decides among processes. Within one, equal requests at the same time share one piece of work and its
+    answer, however many they are; a caller who leaves does not stop it.
+
     Raises:
         Refused: no such plan, not in this region, or the driver says no.
         Gone: this uuid was deprovisioned; it is never brought back.
     """
+    known, work = context.under_way.get(request.uuid, (None, None))
+    if work is None or known != request:
+        work = asyncio.create_task(_provision(context, request))
+        work.add_done_callback(_retrieve)
+        if known is None:
+            context.under_way[request.uuid] = (request, work)
+            work.add_done_callback(lambda _: context.under_way.pop(request.uuid))
+    answer: Answer = await asyncio.shield(work)
+    return answer
+
+
+def _retrieve(work: "asyncio.Task[Answer]") -> None:
+    """An error that no caller waited for has been seen all the same."""
+    if not work.cancelled() and (error := work.exception()) is not None and not isinstance(error, AddonError):
+        _log.error("provisioning failed unexpectedly", kind=type(error).__name__)
+
+
+async def _provision(context: Context, request: ProvisionRequest) -> Answer:
     plan = context.plans.get(request.plan)
     if plan is None:
         raise Refused(f"There is no plan named {request.plan[:60]!r}. Please choose another plan.")
     if not context.manifest.sells_in(request.region):
         raise Refused(f"{context.manifest.name} is not available in the region of this app yet.")
+    deadline = request_deadline()
     async with context.database.transaction() as session:
         is_first = await _insert(context, session, request, plan)
         resource = await locked(session, request.uuid)
         if not is_first:
             await _keep_newer_grant(context, session, resource, request.grant)
     if is_first and plan.is_instant:
-        await _provision_now(context, resource, plan)
-    return await _answer(context, request.uuid)
+        await _provision_now(context, resource, plan, deadline)
+    return await _answer(context, request.uuid, deadline)
+
+
+def request_deadline() -> float:
+    """When a request that begins now has to be done with its driver, by the event loop's clock."""
+    return asyncio.get_running_loop().time() + REQUEST_BUDGET.total_seconds()
 
 
 async def _insert(context: Context, session: AsyncSession, request: ProvisionRequest, plan: Plan) -> bool:
@@ -130,10 +158,10 @@ async def _keep_newer_grant(context: Context, session: AsyncSession, resource: R
     await context.queue.enqueue(session, "exchange_grant", resource.uuid, priority=1)
 
 
-async def _provision_now(context: Context, resource: Resource, plan: Plan) -> None:
+async def _provision_now(context: Context, resource: Resource, plan: Plan, deadline: float) -> None:
     wanted = resource.info(context.keys)
     try:
-        async with asyncio.timeout(REQUEST_BUDGET.total_seconds()):
+        async with asyncio.timeout_at(deadline):
             provisioned = await plan.driver.provision(wanted)
     except Refused as refused:
         async with context.database.transaction() as session:
@@ -157,15 +185,14 @@ async def _provision_now(context: Context, resource: Resource, plan: Plan) -> No
                 await record_provisioned(context, session, resource, provisioned.message)
 
 
-async def _answer(context: Context, uuid: UUID) -> Answer:
+async def _answer(context: Context, uuid: UUID, deadline: float) -> Answer:
     """What every caller with this uuid is told, rendered from the row alone; waits for one who works on it now."""
-    give_up_at = asyncio.get_running_loop().time() + REQUEST_BUDGET.total_seconds()
     pause = _FIRST_GLANCE.total_seconds()
     while True:
         async with context.database.transaction() as session:
             resource = await session.get_one(Resource, uuid)
         is_being_made = resource.state is State.PROVISIONING and resource.unsettled_since is not None
-        if not is_being_made or asyncio.get_running_loop().time() > give_up_at:
+        if not is_being_made or asyncio.get_running_loop().time() > deadline:
             break
         await asyncio.sleep(pause)
         pause *= _RARER

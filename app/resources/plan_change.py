@@ -10,7 +10,7 @@ from app.context import Context
 from app.drivers.base import Provisioned, ResourceInfo
 from app.errors import Gone, Refused
 from app.plans import Plan
-from app.resources.lifecycle import HEROKU, REQUEST_BUDGET, Answer, locked, record, record_service
+from app.resources.lifecycle import HEROKU, Answer, locked, record, record_service, request_deadline
 from app.resources.models import Resource, State
 
 _log = structlog.get_logger(__name__)
@@ -23,6 +23,7 @@ async def change_plan(context: Context, uuid: UUID, name: str) -> Answer:
         Refused: no such plan, or the driver says that this resource does not fit it. Nothing has changed then.
         Gone: no such resource.
     """
+    deadline = request_deadline()
     async with context.database.transaction() as session:
         resource = await locked(session, uuid)
         if resource.is_gone:
@@ -38,7 +39,7 @@ async def change_plan(context: Context, uuid: UUID, name: str) -> Answer:
         resource.unsettled_since = context.clock()
         wanted = resource.info(context.keys, plan=name)
     try:
-        async with asyncio.timeout(REQUEST_BUDGET.total_seconds()):
+        async with asyncio.timeout_at(deadline):
             provisioned = await plan.driver.change_plan(wanted)
     except Refused:
         await _settle_later(context, uuid)

@@ -1,30 +1,47 @@
 """What a request began with the driver and could not finish: too slow, refused, broken, or its process dead."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+import httpx2
 import pytest
 from lives import assert_nothing_left, install, installed, our_calls, url_in
 from rig import Rig, provision_body
-from workshop import Workshop
+from sqlalchemy import text
+from workshop import Gate, Workshop
 
 from app.errors import Refused, Retry
 from app.resources import rotation
 from app.simulator.errors import AddOnFailed
 
+SHORT_BUDGET = timedelta(milliseconds=60)
+
 
 @pytest.fixture
 def short_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("lifecycle", "plan_change"):
-        monkeypatch.setattr(f"app.resources.{module}.REQUEST_BUDGET", timedelta(milliseconds=60))
+    monkeypatch.setattr("app.resources.lifecycle.REQUEST_BUDGET", SHORT_BUDGET)
 
 
 async def die(request: asyncio.Task) -> None:
     """End a request as the death of its process does: nothing after this point runs."""
     request.cancel()
     await asyncio.gather(request, return_exceptions=True)
+
+
+async def spend_the_budget(rig: Rig, call: Awaitable[httpx2.Response], gate: Gate) -> httpx2.Response:
+    """Make `call` while the database is busy for as long as a request has for its driver; then the driver is quick."""
+    async with rig.context.database.transaction() as session:
+        await session.execute(text("LOCK TABLE resources IN EXCLUSIVE MODE"))
+        request = asyncio.ensure_future(call)
+        while not await session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+            assert not request.done()
+        await asyncio.sleep(SHORT_BUDGET.total_seconds())
+    await gate.arrived.wait()
+    gate.open()
+    return await request
 
 
 class TestProvisionAtOnce:
@@ -38,6 +55,15 @@ class TestProvisionAtOnce:
         assert our_calls(shop_rig) == ["POST token", "PATCH config", "POST provision"]
         assert addon.state == "provisioned"
         assert url_in(shop_rig, app).endswith("/test")
+
+    async def test_what_the_database_has_taken_the_driver_does_not_get_so_that_heroku_has_an_answer_in_time(
+        self, shop_rig: Rig, workshop: Workshop, short_budget
+    ):
+        body = provision_body(plan="test")
+        answer = await spend_the_budget(shop_rig, shop_rig.heroku.post("", json=body), workshop.hold("provision"))
+        assert answer.status_code == 202
+        assert (await shop_rig.resource(body["uuid"])).unsettled_since is None
+        assert ("provision_service", "todo") in await shop_rig.jobs()
 
     @pytest.mark.parametrize("trouble", [Retry("busy"), RuntimeError("a bug")])
     async def test_a_driver_in_trouble_gets_202_and_is_asked_again_in_the_background(
@@ -118,6 +144,16 @@ class TestPlanChange:
         await shop_rig.work()
         assert url_in(shop_rig, app).endswith("/premium")
         assert (await shop_rig.resource(addon.id)).unsettled_since is None
+
+    async def test_what_the_database_has_taken_the_driver_does_not_get(
+        self, shop_rig: Rig, workshop: Workshop, short_budget
+    ):
+        _, addon = await installed(shop_rig)
+        call = shop_rig.heroku.put(f"/{addon.id}", json={"plan": "premium"})
+        answer = await spend_the_budget(shop_rig, call, workshop.hold("change_plan"))
+        assert answer.json()["message"] == "Your add-on is being moved to the premium plan."
+        await shop_rig.work()
+        assert workshop.things[UUID(addon.id)].plan == (await shop_rig.resource(addon.id)).plan == "premium"
 
     @pytest.mark.parametrize("is_after", [False, True])
     async def test_after_a_dead_process_both_sides_have_the_old_plan(
