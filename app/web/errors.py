@@ -89,8 +89,10 @@ def _outside(error: Exception) -> _Outside:  # noqa: PLR0911 - one line of the t
         case HTTPException(status_code=status, headers=headers):
             phrase = HTTPStatus(status).phrase
             id_ = phrase.lower().replace(" ", "_")
-            text = "There is nothing at this address." if status == 404 else f"{phrase}."
-            return _Outside(status, id_, f"{phrase}.", phrase, text, headers or {})
+            title, text = "That did not work", "Please go back, or open the dashboard from Heroku again."
+            if status == 404:
+                title, text = "Nothing here", "There is nothing at this address."
+            return _Outside(status, id_, f"{phrase}.", title, text, headers or {})
         case _:
             text = "Something went wrong on our side. It has been recorded."
             return _Outside(500, "internal_error", text, "Our mistake", text)

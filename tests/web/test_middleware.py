@@ -197,7 +197,7 @@ class TestKinds:
         assert machine.json()["id"] == "method_not_allowed"
         person = await key_rig.http.get("/sso/login")
         assert (person.status_code, person.headers["Allow"]) == (405, "POST")
-        assert "<h1>Method Not Allowed</h1>" in person.text
+        assert "<h1>That did not work</h1>" in person.text
 
     async def test_people_are_never_asked_for_a_password(self, key_rig: Rig):
         answer = await key_rig.http.get(f"/dashboard/{uuid4()}")
