@@ -1,10 +1,13 @@
 """What a process holds open: the database, Heroku, the plans and their drivers. Handed down visibly, never global."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import httpx2
 
@@ -38,6 +41,8 @@ class Context:
     keys: KeyRing
     queue: JobQueue
     clock: Clock
+    # What this process is provisioning at this moment, by uuid: see `lifecycle.provision`.
+    under_way: dict[UUID, tuple[object, asyncio.Task[Any]]] = field(default_factory=dict)
 
 
 @asynccontextmanager

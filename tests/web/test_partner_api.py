@@ -336,3 +336,23 @@ async def test_a_database_that_hangs_is_answered_503_before_heroku_loses_patienc
     assert answer.status_code == 503
     assert answer.json()["id"] == "try_again"
     assert (await key_rig.heroku.delete(f"/{uuid}")).status_code == 204
+
+
+async def test_equal_requests_to_two_processes_make_one_resource_and_get_equal_answers(rig: Rig):
+    body = provision_body(plan="test")
+    async with Rig(rig.settings).running() as other:
+        answers = await asyncio.gather(*(each.heroku.post("", json=body) for each in [rig, other] * 25))
+    assert {(answer.status_code, answer.content) for answer in answers} == {(200, answers[0].content)}
+    assert (await rig.events(body["uuid"])).count("provisioned") == 1
+
+
+async def test_a_caller_who_leaves_does_not_stop_what_others_wait_for(key_rig: Rig):
+    body = provision_body(plan="test")
+    leaving = asyncio.create_task(key_rig.heroku.post("", json=body))
+    while not key_rig.context.under_way:
+        await asyncio.sleep(0)
+    staying = asyncio.create_task(key_rig.heroku.post("", json=body))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert (await staying).status_code == 200
+    assert key_rig.context.under_way == {}
