@@ -25,10 +25,12 @@ def short_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.resources.lifecycle.REQUEST_BUDGET", SHORT_BUDGET)
 
 
-async def die(request: asyncio.Task) -> None:
-    """End a request as the death of its process does: nothing after this point runs."""
-    request.cancel()
-    await asyncio.gather(request, return_exceptions=True)
+async def die(rig: Rig, request: asyncio.Task) -> None:
+    """The process that works on the request ends where it stands: the request, and the work that it shares."""
+    pending = [request, *(work for _, work in rig.context.under_way.values())]
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
 
 
 async def spend_the_budget(rig: Rig, call: Awaitable[httpx2.Response], gate: Gate) -> httpx2.Response:
@@ -90,7 +92,7 @@ class TestProvisionAtOnce:
         gate = workshop.hold("provision", is_after=True)
         request = asyncio.create_task(shop_rig.heroku.post("", json=body))
         await gate.arrived.wait()
-        await die(request)
+        await die(shop_rig, request)
         shop_rig.clock.forward(seconds=59)
         await shop_rig.sweep()
         assert workshop.calls == ["provision"]
@@ -110,7 +112,7 @@ class TestProvisionAtOnce:
         (addon,) = shop_rig.simulator.world.installed()
         grant = next(iter(shop_rig.simulator.world.grants.values()))
         attachments = dict(shop_rig.simulator.world.attachments)
-        await die(request)
+        await die(shop_rig, request)
         # The simulator forgets an add-on whose request broke off; this Heroku asks again.
         shop_rig.simulator.world.addons[addon.id] = addon
         shop_rig.simulator.world.grants[grant.code] = grant
@@ -163,7 +165,7 @@ class TestPlanChange:
         gate = workshop.hold("change_plan", is_after=is_after)
         request = asyncio.create_task(shop_rig.heroku.put(f"/{addon.id}", json={"plan": "premium"}))
         await gate.arrived.wait()
-        await die(request)
+        await die(shop_rig, request)
         shop_rig.clock.forward(seconds=61)
         await shop_rig.sweep()
         resource = await shop_rig.resource(addon.id)
