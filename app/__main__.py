@@ -36,6 +36,7 @@ from app.resources.reencrypt import count_resources
 from app.resources.reencrypt import reencrypt as reencrypt_resources
 from app.settings import BadSettingsError, Settings, read_database_url, read_settings
 from app.simulator import Simulator, StateUnreadable
+from app.web.connection import BoundedConnection
 from app.web.health import newest_migration
 from app.worker import run_worker
 
@@ -99,7 +100,7 @@ def web(
         host=host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedConnection,
         access_log=False,
         log_config=None,
         server_header=False,
