@@ -31,6 +31,8 @@ _SECRET_VALUES: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
 )
 
+_MAY_HAVE_MANY_LINES = {"event", "exception", "stack"}
+
 
 def configure_logging(log_format: str, stream: TextIO | None = None) -> None:
     """Send every line of the process to `stream` (standard output), as `json` or for the `console`."""
@@ -98,6 +100,10 @@ def _short_line(*, colors: bool) -> Callable[[Any, str, EventDict], str]:
     def line(logger: Any, method: str, event: EventDict) -> str:
         event["timestamp"] = str(event.get("timestamp", ""))[11:23]
         event.pop("logger", None)
+        for name, value in event.items():
+            # A terminal obeys control codes, also those in the path of a stranger's request.
+            if name not in _MAY_HAVE_MANY_LINES and isinstance(value, str) and not value.isprintable():
+                event[name] = value.encode("unicode_escape").decode()
         return str(render(logger, method, event))
 
     return line

@@ -81,6 +81,12 @@ class TestShape:
         assert "what happened" in log.getvalue()
         assert "count=3" in log.getvalue()
 
+    @pytest.mark.parametrize("log", ["console"], indirect=True)
+    def test_for_people_a_value_cannot_command_their_terminal(self, log: Log):
+        structlog.get_logger("x").info("request", path="/\x1b[31m\x00\x07\x9b\u202e")
+        assert log.getvalue().rstrip("\n").isprintable()
+        assert "[31m" in log.getvalue()
+
 
 SECRETS = [
     "Authorization: Bearer hunter2hunter2",

@@ -120,7 +120,7 @@ def fault_arguments(raw: Mapping[str, Any]) -> dict[str, Any]:
         raise invalid(f"A fault has no field {min(unknown)!r}; its fields are {', '.join(known)}.")
     try:
         arguments = {name: known[name](value) for name, value in raw.items() if value not in ("", None)}
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise invalid("A fault's count and status are whole numbers, its seconds a number.") from None
     if "kind" not in arguments:
         raise invalid(f"A fault needs a kind: one of {', '.join(get_args(Kind))}.")

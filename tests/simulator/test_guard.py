@@ -22,6 +22,7 @@ async def test_a_rebound_name_is_refused_everywhere(http, host):
         {"Origin": "https://evil.example.com"},
         {"Origin": "null"},
         {"Origin": "http://heroku.test:8080"},
+        {"Origin": "http://[::1"},
     ],
 )
 async def test_a_form_on_another_site_changes_nothing(sim, http, headers):
