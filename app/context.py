@@ -41,7 +41,7 @@ class Context:
     keys: KeyRing
     queue: JobQueue
     clock: Clock
-    # What this process is provisioning at this moment, by uuid: see `lifecycle.provision`.
+    # What this process is provisioning at this moment, by uuid: see `resources/provisioning.py`.
     under_way: dict[UUID, tuple[object, asyncio.Task[Any]]] = field(default_factory=dict)
 
 

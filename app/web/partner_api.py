@@ -20,7 +20,7 @@ from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from app.errors import Gone, Retry
-from app.resources import lifecycle, plan_change
+from app.resources import lifecycle, plan_change, provisioning
 from app.web.dependencies import FromHeroku, OpenContext
 from app.web.errors import BadRequest
 
@@ -85,7 +85,7 @@ class PlanChangeBody(BaseModel):
 async def provision(request: Request, context: OpenContext) -> Response:
     """200 with config when it is ready, 202 when it goes on in the background."""
     body = await _parse(request, ProvisionBody)
-    wanted = lifecycle.ProvisionRequest(
+    wanted = provisioning.ProvisionRequest(
         uuid=body.uuid,
         name=body.name or str(body.uuid),
         plan=body.plan,
@@ -96,7 +96,7 @@ async def provision(request: Request, context: OpenContext) -> Response:
         log_drain_token=body.log_drain_token,
     )
     async with _in_time(body.uuid):
-        return _render(await lifecycle.provision(context, wanted))
+        return _render(await provisioning.provision(context, wanted))
 
 
 @router.put("/{uuid}")
