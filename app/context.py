@@ -51,6 +51,7 @@ async def open_context(
     *,
     clock: Clock = utc_now,
     heroku_transport: httpx2.AsyncBaseTransport | None = None,
+    manifest: Manifest | None = None,
     price_list: Mapping[str, Plan] | None = None,
 ) -> AsyncIterator[Context]:
     """Open everything, and close it at the end of the block.
@@ -59,6 +60,7 @@ async def open_context(
         settings: where everything is.
         clock: aware UTC times.
         heroku_transport: how to reach Heroku, where that is not the network.
+        manifest: another one than `addon-manifest.json`.
         price_list: other plans than those of `plans.py`.
 
     Raises:
@@ -78,7 +80,7 @@ async def open_context(
         stack.push_async_callback(heroku.close)
         context = Context(
             settings=settings,
-            manifest=read_manifest(MANIFEST),
+            manifest=manifest if manifest is not None else read_manifest(MANIFEST),
             database=database,
             heroku=heroku,
             plans=price_list if price_list is not None else plans(settings),

@@ -11,15 +11,15 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
+from acme import acme_manifest, acme_plans
 from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import select, text
 
-from app.context import MANIFEST, Context, open_context
+from app.context import Context, open_context
 from app.drivers.api_key import ApiKey
 from app.job_queue import worker_app
 from app.main import create_app
-from app.manifest import read_manifest
 from app.plans import Plan, by_name
 from app.resources.models import Resource, ResourceEvent
 from app.resources.outcomes import JOBS, run_job
@@ -79,8 +79,9 @@ class Rig:
         self.settings = settings
         self.clock = TestClock()
         self.app: FastAPI = create_app(settings, self._open)
-        self._price_list = price_list
-        manifest = read_manifest(MANIFEST).model_dump()
+        self._price_list = price_list if price_list is not None else acme_plans(settings)
+        self._manifest = acme_manifest()
+        manifest = self._manifest.model_dump()
         manifest["api"] |= {"password": PASSWORD, "sso_salt": SALT}
         self.simulator = Simulator(
             manifest,
@@ -109,6 +110,7 @@ class Rig:
             settings,
             clock=self.clock,
             heroku_transport=httpx2.ASGITransport(self.simulator.app),
+            manifest=self._manifest,
             price_list=self._price_list,
         )
 

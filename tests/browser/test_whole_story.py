@@ -3,6 +3,7 @@
 Screenshots go to the folder that SCREENSHOTS names, if it names one.
 """
 
+import json
 import os
 import signal
 import socket
@@ -31,7 +32,13 @@ QUIET = [
 ]
 PATIENCE_MS = 20_000
 
-pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="there is no Chromium: `./run test` installs it")
+pytestmark = [
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="there is no Chromium: `./run test` installs it"),
+    pytest.mark.skipif(
+        json.loads((PROJECT / "addon-manifest.json").read_bytes())["id"] != "acme-postgres",
+        reason="this story is Acme Postgres's: tell your own",
+    ),
+]
 
 
 def free_port() -> int:

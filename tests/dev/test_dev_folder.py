@@ -10,6 +10,7 @@ import pytest
 
 from app.dev.folder import DevError, announced, claimed, clear, own_settings, running_environment, write_private
 from app.dev.run import environment, programs
+from app.plans import plans
 from app.settings import read_settings
 
 DATABASE_URL = "postgresql+psycopg://postgres:swordfish@127.0.0.1:20000/addon"
@@ -70,7 +71,8 @@ def test_the_simulator_stops_after_the_programs_that_call_it_and_knows_the_plans
     assert by_name["simulator"].stage > max(by_name["web"].stage, by_name["worker"].stage)
     words = " ".join(by_name["simulator"].command)
     assert "--base-url http://127.0.0.1:5001/heroku/resources" in words
-    assert "--plan test" in words
+    price_list = plans(read_settings(everything)).values()
+    assert all(f"--plan {plan.name}={plan.price_cents}" in words for plan in price_list if not plan.is_withdrawn)
     assert not any(
         secret in " ".join(p.command) for p in by_name.values() for secret in own_settings(tmp_path).values()
     )

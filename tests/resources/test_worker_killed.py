@@ -96,9 +96,10 @@ class Scene:
         with self._log.open("ab") as log:
             self._worker = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "app", "worker"),
+                PROJECT / "tests" / "acme.py",
                 cwd=PROJECT,
-                env=environment(url, heroku_api_url=self.heroku.url, heroku_id_url=self.heroku.url),
+                env=environment(url, heroku_api_url=self.heroku.url, heroku_id_url=self.heroku.url)
+                | {"PYTHONPATH": str(PROJECT)},
                 stdout=log,
                 stderr=log,
             )
