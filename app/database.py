@@ -33,7 +33,7 @@ class Base(DeclarativeBase):
 class Database:
     """A pool of connections to our own database."""
 
-    def __init__(self, url: str, *, pool_size: int = 8, statement_timeout: timedelta = timedelta(seconds=10)) -> None:
+    def __init__(self, url: str, *, pool_size: int = 6, statement_timeout: timedelta = timedelta(seconds=10)) -> None:
         milliseconds = int(statement_timeout.total_seconds() * 1000)
         self._engine = create_async_engine(
             url,

@@ -118,7 +118,7 @@ def worker_app(
         periodic: name to times and work. Each round runs in one worker only.
     """
     app = procrastinate.App(
-        connector=procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=6),
+        connector=procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=4),
         periodic_defaults={"max_delay": 120},
     )
     for name, run in jobs.items():
