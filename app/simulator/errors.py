@@ -1,14 +1,25 @@
 """The ways in which the pretend Heroku says no to a customer or to an add-on."""
 
+from typing import Any
+
 
 class HerokuError(Exception):
-    """An answer other than yes. `status`, `id` and `message` are what Heroku's API puts on the wire."""
+    """An answer other than yes. `status`, `id` and `message` are what Heroku's API puts on the wire.
 
-    def __init__(self, status: int, error_id: str, message: str) -> None:
+    `more` are further fields of the body, as `resource` on a 404: what was not found. `headers` go with the answer.
+    """
+
+    def __init__(self, status: int, error_id: str, message: str, **more: Any) -> None:
         super().__init__(message)
         self.status = status
         self.id = error_id
         self.message = message
+        self.more = more
+        self.headers: dict[str, str] = {}
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return {"id": self.id, "message": self.message, **self.more}
 
 
 class AddOnFailed(HerokuError):
@@ -30,7 +41,7 @@ class StateUnreadable(Exception):
 
 
 def not_found(what: str) -> HerokuError:
-    return HerokuError(404, "not_found", f"Couldn't find that {what}.")
+    return HerokuError(404, "not_found", f"Couldn't find that {what}.", resource=what.replace("-", "_"))
 
 
 def invalid(message: str) -> HerokuError:

@@ -21,6 +21,7 @@ DIRECTIONS: dict[Direction, str] = {
     "add-on": "Heroku calls the add-on",
     "tokens": "The add-on asks for a token",
     "platform": "The add-on calls the platform API",
+    "customer": "A customer's tool calls the platform API",
 }
 
 

@@ -11,7 +11,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_PAGES = ("/marketplace", "/simulator", "/sso")
+# What browsers show; the rest is for programs.
+PAGES = ("/marketplace", "/simulator", "/sso", "/static")
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -54,7 +55,7 @@ class Guard:
         if _host_name(host) not in self._hosts:
             return PlainTextResponse("The simulator does not answer to this host name.\n", 421)
         is_change = scope["method"] not in {"GET", "HEAD"}
-        if is_change and scope["path"].startswith(_PAGES) and _is_cross_site(headers, host):
+        if is_change and scope["path"].startswith(PAGES) and _is_cross_site(headers, host):
             return PlainTextResponse("The simulator takes changes only from its own pages.\n", 403)
         return None
 

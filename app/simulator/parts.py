@@ -22,6 +22,7 @@ class Parts:
     calls: Calls
     rate_limit: RateLimit
     sleep: Callable[[float], Awaitable[None]]
+    catch_up: Callable[[], Awaitable[None]]
     templates: jinja2.Environment
     url: str
     addon_sso_url: str

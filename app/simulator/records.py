@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 State = Literal["provisioning", "provisioned", "deprovisioned"]
-Direction = Literal["add-on", "tokens", "platform"]
+# Heroku calls the add-on; the add-on asks for a token, or the platform API; a customer's tool asks the platform API.
+Direction = Literal["add-on", "tokens", "platform", "customer"]
 Level = Literal["problem", "hint", "note"]
 
 

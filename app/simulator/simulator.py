@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from . import marketplace, oauth, pages, platform_api, state, tools
+from . import oauth, pages, platform_api, state
 from .calls import Calls
 from .faults import Faults
 from .guard import Guard
@@ -52,19 +52,19 @@ class Simulator:
         offer = read_offer(manifest, client_secret=client_secret, plans=plans)
         saved = state.read(state_path, offer.slug) if state_path else None
         self._state_path = state_path
-        self._has_changed = asyncio.Event()
+        self._watchers: list[asyncio.Event] = []
         self.world = World(**(vars(saved) if saved else {"slug": offer.slug}), offer=offer, clock=clock)
-        self.world.on_change = self._has_changed.set
+        self.world.on_change = self._changed
         self.faults = Faults(on_change=self.world.changed)
         self._wire = Wire(self.world, self.faults, transport=transport, sleep=sleep)
         self.calls = Calls(self.world, self._wire, url=url, addon_base_url=addon_base_url)
+        self._due = [self.calls.retry_due, self.calls.reap]
         self.app = Starlette(
             routes=[
-                *marketplace.routes(),
-                *tools.routes(),
+                *pages.routes(),
+                Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
                 *oauth.routes(),
                 *platform_api.routes(),
-                Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
             ],
             middleware=[Middleware(Guard, url=url)],
             exception_handlers=pages.error_pages(),
@@ -77,6 +77,7 @@ class Simulator:
             calls=self.calls,
             rate_limit=RateLimit(),
             sleep=sleep,
+            catch_up=self.catch_up,
             templates=pages.environment(),
             url=url.rstrip("/"),
             addon_sso_url=addon_sso_url,
@@ -85,13 +86,15 @@ class Simulator:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keep the background work going, and leave nothing open and nothing unsaved at the end."""
-        work = [asyncio.create_task(self._rounds()), asyncio.create_task(self._saves())]
+        work = [asyncio.create_task(self._saves(self._watch()))]
+        work += [asyncio.create_task(self._rounds(due, self._watch())) for due in self._due]
         try:
             yield
         finally:
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
+            self._watchers.clear()
             await self._wire.aclose()
             self.save()
 
@@ -100,22 +103,41 @@ class Simulator:
         if self._state_path is not None:
             state.write(self._state_path, state.dump(self.world))
 
-    async def _rounds(self) -> None:
-        """Do what time alone brings: repeat unconfirmed DELETEs, reap what never got provisioned."""
+    async def catch_up(self) -> None:
+        """Do what is due by now: repeat unconfirmed DELETEs, reap what never got provisioned."""
+        for work in self._due:
+            await work()
+
+    async def _rounds(self, work: Callable[[], Awaitable[None]], has_changed: asyncio.Event) -> None:
+        """Do one kind of due work again and again: soon after a change, and as time alone brings it."""
         while True:
+            has_changed.clear()
             try:
-                await self.calls.retry_due()
-                await self.calls.reap()
+                await work()
             except Exception:  # noqa: BLE001 - whatever one round met, the next must come
                 _LOG.exception("The simulator's round failed; the next one follows.")
-            await asyncio.sleep(_ROUND.total_seconds())
+            # Not wait_for, which before Python 3.12 may swallow the cancellation that ends this loop.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ROUND.total_seconds()):
+                    await has_changed.wait()
 
-    async def _saves(self) -> None:
+    def _watch(self) -> asyncio.Event:
+        """Return an event that every change of the world sets; it is set now, for what changed before."""
+        event = asyncio.Event()
+        event.set()
+        self._watchers.append(event)
+        return event
+
+    def _changed(self) -> None:
+        for event in self._watchers:
+            event.set()
+
+    async def _saves(self, has_changed: asyncio.Event) -> None:
         """Save a moment after a change, so that a burst of changes is one write."""
         while True:
-            await self._has_changed.wait()
+            await has_changed.wait()
             await asyncio.sleep(_SAVE_DELAY.total_seconds())
-            self._has_changed.clear()
+            has_changed.clear()
             if self._state_path is not None:
                 try:
                     await asyncio.to_thread(state.write, self._state_path, state.dump(self.world))

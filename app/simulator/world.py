@@ -6,6 +6,7 @@ Nothing here talks to anyone; `calls.py` does. Whoever changes a record by hand 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 from uuid import NAMESPACE_DNS, uuid4, uuid5
 
 from .errors import invalid, not_found
@@ -22,17 +23,42 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+# The kinds of things that Heroku's webhooks tell about, without their `api:`.
+EventKind = Literal["addon", "addon-attachment", "app", "collaborator", "dyno", "formation", "release"]
+EventAction = Literal["create", "update", "destroy"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to `thing`, a record, on `apps`; `addon` is the one it is about, if it is about one.
+
+    It is told while the record can still be described: of what is destroyed, before it is.
+    """
+
+    kind: EventKind
+    action: EventAction
+    thing: Any
+    apps: tuple[App, ...]
+    addon: AddOn | None
+    by_email: str
+
+
 def _nothing() -> None:
+    pass
+
+
+def _unheard(event: Event) -> None:
     pass
 
 
 @dataclass
 class World(Records):
-    """All records, the clock and the rules. `on_change` is called after every change."""
+    """All records, the clock and the rules. `on_change` is called after every change, `on_event` for every event."""
 
     offer: Offer = field(kw_only=True)
     clock: Callable[[], datetime] = field(default=utc_now, kw_only=True)
     on_change: Callable[[], None] = field(default=_nothing, kw_only=True, repr=False)
+    on_event: Callable[[Event], None] = field(default=_unheard, kw_only=True, repr=False)
     revision: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -98,6 +124,7 @@ class World(Records):
         owner, *others = self.customers
         app = App(str(uuid4()), name, region, owner, others, self.now(), self.now())
         self.apps[app.id] = app
+        self.tell("app", "create", app, app)
         self.cut_release(app, "Initial release", self.customers[owner].email)
         return app
 
@@ -122,7 +149,9 @@ class World(Records):
             if self.addons[one.addon_id].state == "provisioned"
         ]
         email = user_email or self.customers[app.owner_id].email
-        app.releases.append(Release(str(uuid4()), len(app.releases) + 1, description, email, plans, self.now()))
+        release = Release(str(uuid4()), len(app.releases) + 1, description, email, plans, self.now())
+        app.releases.append(release)
+        self.tell("release", "create", release, app, by_email=email)
         self.log(f"Release v{len(app.releases)}: {description}", app=app)
 
     # Add-ons
@@ -148,6 +177,7 @@ class World(Records):
         if "syslog_drain" in self.offer.requires:
             addon.log_drain_token = f"d.{uuid4()}"
         self.addons[addon.id] = addon
+        self.tell("addon", "create", addon, app, addon=addon)
         self.changed()
         return addon
 
@@ -161,6 +191,7 @@ class World(Records):
             str(uuid4()), name or new_attachment_name(self.offer.prefix, taken), addon.id, app.id, self.now()
         )
         self.attachments[attachment.id] = attachment
+        self.tell("addon-attachment", "create", attachment, app, addon=addon)
         if addon.state == "provisioned":
             self.cut_release(app, f"Attach {attachment.name} (@{addon.name})")
         self.changed()
@@ -176,6 +207,7 @@ class World(Records):
         addon, app = self.addons[attachment.addon_id], self.apps[attachment.app_id]
         if len(self.attachments_of(addon)) == 1:
             raise invalid(f"{attachment.name} is the only attachment of {addon.name}. Remove the add-on instead.")
+        self.tell("addon-attachment", "destroy", attachment, app, addon=addon)
         del self.attachments[attachment.id]
         if addon.state == "provisioned":
             self.cut_release(app, f"Detach {attachment.name} (@{addon.name})")
@@ -187,6 +219,7 @@ class World(Records):
         if config == addon.config:
             return
         addon.config, addon.updated_at = config, self.now()
+        self.tell("addon", "update", addon, *self.apps_of(addon), addon=addon, by_email=by_email)
         if addon.state == "provisioned":
             for attachment in self.attachments_of(addon):
                 names = ", ".join(self.config_name(attachment, name) for name in sorted(changes))
@@ -198,6 +231,7 @@ class World(Records):
         if addon.state != "provisioning":
             return
         addon.state, addon.updated_at = "provisioned", self.now()
+        self.tell("addon", "update", addon, *self.apps_of(addon), addon=addon, by_email=by_email)
         for attachment in self.attachments_of(addon):
             self.cut_release(self.apps[attachment.app_id], f"Attach {attachment.name} (@{addon.name})", by_email)
         self.changed()
@@ -206,6 +240,10 @@ class World(Records):
         """Take the add-on off every app and kill its tokens; the record stays as deprovisioned."""
         was_provisioned, attachments = addon.state == "provisioned", self.attachments_of(addon)
         apps = self.apps_of(addon)
+        for attachment in attachments:
+            app = self.apps[attachment.app_id]
+            self.tell("addon-attachment", "destroy", attachment, app, addon=addon)
+        self.tell("addon", "destroy", addon, *apps, addon=addon)
         addon.state, addon.updated_at, addon.config = "deprovisioned", self.now(), {}
         for attachment in attachments:
             del self.attachments[attachment.id]
@@ -233,6 +271,19 @@ class World(Records):
         self.changed()
 
     # History
+
+    def tell(
+        self,
+        kind: EventKind,
+        action: EventAction,
+        thing: Any,
+        *apps: App,
+        addon: AddOn | None = None,
+        by_email: str | None = None,
+    ) -> None:
+        """Let `on_event` know; without `by_email` it was the first app's owner."""
+        email = by_email or self.customers[apps[0].owner_id].email
+        self.on_event(Event(kind, action, thing, apps, addon, email))
 
     def log(self, text: str, *, app: App | None = None, addon: AddOn | None = None) -> None:
         line = Activity(self.now(), text, app.id if app else None, addon.id if addon else None)

@@ -1,6 +1,6 @@
 import pytest
 
-from app.simulator.marketplace import read_options
+from app.simulator.pages.addons import read_options
 
 
 @pytest.fixture

@@ -8,11 +8,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from .errors import HerokuError, invalid, not_found
-from .faults import DIRECTIONS, KINDS, Fault, fault_arguments
-from .forms import read_json
-from .pages import form, latest_first, page, render
-from .parts import parts
+from app.simulator.errors import HerokuError, invalid, not_found
+from app.simulator.faults import DIRECTIONS, KINDS, Fault, fault_arguments
+from app.simulator.forms import read_json
+from app.simulator.parts import parts
+
+from .rendering import form, latest_first, page, render
 
 _SHOWN_EXCHANGES = 100
 
@@ -67,8 +68,7 @@ async def move_clock(request: Request, fields: Mapping[str, str]) -> str:
     if by > timedelta(days=366):
         raise invalid("The clock moves by a year at most.")
     known.world.move_clock(by)
-    await known.calls.retry_due()
-    await known.calls.reap()
+    await known.catch_up()
     return "/marketplace/clock"
 
 

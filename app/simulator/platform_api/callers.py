@@ -7,19 +7,26 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from .errors import forbidden, not_found, unauthorized
-from .parts import parts
-from .records import AddOn, App, Customer
-from .verdicts import problem
-from .world import World
+from app.simulator.errors import unauthorized
+from app.simulator.parts import parts
+from app.simulator.records import AddOn, App, Customer
+from app.simulator.verdicts import problem
+from app.simulator.world import World
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Either an add-on with one resource's token or a customer with an API key."""
+    """Either an add-on with one resource's token, or a customer with an API key, or neither on a public endpoint."""
 
     addon: AddOn | None
     customer: Customer | None
+
+    @property
+    def account(self) -> str:
+        """Return whose calls are counted: all tokens of an add-on belong to one pseudo-user."""
+        if self.addon is not None:
+            return "add-on"
+        return self.customer.id if self.customer else "anyone"
 
     def may_see_app(self, world: World, app: App) -> bool:
         if self.addon is not None:
@@ -32,10 +39,13 @@ class Caller:
         return any(self.customer in world.people_of(app) for app in world.apps_of(addon))
 
 
+ANYONE = Caller(None, None)
+
+
 def find_caller(request: Request) -> Caller:
     """Know the caller by bearer token, or by the password of Basic as older clients send it; 401 otherwise."""
     world, findings = parts(request).world, request.state.findings
-    token = _token(request.headers.get("authorization", ""))
+    token = token_of(request)
     if not token:
         findings.append(problem("No bearer token was sent."))
         raise unauthorized()
@@ -46,15 +56,28 @@ def find_caller(request: Request) -> Caller:
             findings.append(problem("The access token has expired: refresh it before its eight hours are over."))
             raise unauthorized()
         return Caller(world.addons[access.addon_id], None)
-    for customer in world.customers.values():
-        if hmac.compare_digest(customer.api_key.encode(), token.encode()):
-            return Caller(None, customer)
-    findings.append(problem("The token is unknown, or its add-on was removed."))
-    raise unauthorized()
+    customer = customer_with(world, token)
+    if customer is None:
+        findings.append(problem("The token is unknown, or its add-on was removed."))
+        raise unauthorized()
+    return Caller(None, customer)
 
 
-def _token(authorization: str) -> str:
-    scheme, _, rest = authorization.partition(" ")
+def is_customer(request: Request) -> bool:
+    """Tell a person's tool from an add-on: by its token, or, when it sent none, as the Heroku CLI says who it is."""
+    token = token_of(request)
+    if token:
+        return customer_with(parts(request).world, token) is not None
+    return "heroku-cli" in request.headers.get("user-agent", "")
+
+
+def customer_with(world: World, token: str) -> Customer | None:
+    given = token.encode()
+    return next((one for one in world.customers.values() if hmac.compare_digest(one.api_key.encode(), given)), None)
+
+
+def token_of(request: Request) -> str:
+    scheme, _, rest = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return rest.strip()
     if scheme.lower() == "basic":
@@ -63,30 +86,3 @@ def _token(authorization: str) -> str:
         except (binascii.Error, UnicodeDecodeError):
             return ""
     return ""
-
-
-def visible_app(request: Request, caller: Caller) -> App:
-    world = parts(request).world
-    app = world.app(request.path_params["app"])
-    if not caller.may_see_app(world, app):
-        raise forbidden(f"You do not have access to the app {app.name}.")
-    return app
-
-
-def visible_addon(request: Request, caller: Caller) -> AddOn:
-    world = parts(request).world
-    addon = world.addon(request.path_params["addon"])
-    if not caller.may_see_addon(world, addon):
-        raise forbidden("You do not have access to that add-on.")
-    app_ref = request.path_params.get("app")
-    if app_ref is not None and world.app(app_ref) not in world.apps_of(addon):
-        raise not_found("add-on")
-    return addon
-
-
-def own_addon(request: Request, caller: Caller) -> AddOn:
-    """Return the add-on for a call only its partner may make."""
-    addon = visible_addon(request, caller)
-    if caller.addon is None:
-        raise forbidden("Only the add-on's partner may do that.")
-    return addon

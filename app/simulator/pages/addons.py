@@ -7,12 +7,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from .errors import HerokuError, invalid
-from .forms import read_form
-from .oauth import expire_access_tokens
-from .pages import form, latest_first, page, render
-from .parts import parts
-from .records import AddOn, App
+from app.simulator.errors import HerokuError, invalid
+from app.simulator.forms import read_form
+from app.simulator.oauth import expire_access_tokens
+from app.simulator.parts import parts
+from app.simulator.records import AddOn, App
+
+from .rendering import form, latest_first, page, render
 
 _SHOWN_RELEASES = 8
 _SHOWN_ACTIVITY = 15

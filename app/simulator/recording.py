@@ -1,4 +1,4 @@
-"""What add-ons call: each call is recorded, gets the trouble ordered for it, and is answered in Heroku's words."""
+"""What add-ons and tools call: recorded, given the trouble ordered for it, answered in Heroku's words."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -19,8 +19,8 @@ from .verdicts import note
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def recorded(direction: Direction, endpoint: Endpoint) -> Endpoint:
-    """Wrap an endpoint that add-ons call: trouble on order, errors as Heroku's JSON, and a line in the record.
+def recorded(direction_of: Callable[[Request], Direction], endpoint: Endpoint) -> Endpoint:
+    """Wrap an endpoint that others call: trouble on order, errors as Heroku's JSON, and a line in the record.
 
     The endpoint may put what it notices into `request.state.findings` and the add-on's id into
     `request.state.addon_id`.
@@ -29,6 +29,7 @@ def recorded(direction: Direction, endpoint: Endpoint) -> Endpoint:
     async def answer(request: Request) -> Response:
         world, faults = parts(request).world, parts(request).faults
         request.state.findings, request.state.addon_id = [], None
+        direction = direction_of(request)
         fault = faults.take(direction, request.method, request.url.path)
         at, started = world.now(), time.perf_counter()
         seconds = 0.0
@@ -63,7 +64,7 @@ async def _answered(endpoint: Endpoint, request: Request) -> Response:
     try:
         response = await endpoint(request)
     except HerokuError as error:
-        response = JSONResponse({"id": error.id, "message": error.message}, error.status)
+        response = JSONResponse(error.body, error.status, error.headers)
     response.headers["Request-Id"] = request_id
     return response
 

@@ -12,18 +12,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from .endpoints import Endpoint
-from .errors import HerokuError, not_found
-from .forms import read_form
-from .parts import parts
-from .records import Exchange
+from app.simulator.errors import HerokuError, not_found
+from app.simulator.forms import read_form
+from app.simulator.parts import parts
+from app.simulator.recording import Endpoint
+from app.simulator.records import Exchange
 
 FormHandler = Callable[[Request, Mapping[str, str]], Awaitable[str]]
 
 
 def environment() -> jinja2.Environment:
     templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -1,0 +1,16 @@
+"""The platform API: what add-ons, and people's tools, ask Heroku.
+
+https://devcenter.heroku.com/articles/platform-api-reference and
+https://devcenter.heroku.com/articles/platform-api-for-partners. A resource's token opens that one resource and the
+apps it is attached to; a customer's API key opens what the customer may see. One module for each kind of thing.
+"""
+
+from starlette.routing import Route
+
+from . import addon_config, addons, apps, attachments, call, releases
+
+
+def routes() -> list[Route]:
+    """List every endpoint; the last takes whatever address is left, so that these routes come after all others."""
+    modules = (addons, addon_config, attachments, apps, releases)
+    return [*(route for module in modules for route in module.ROUTES), call.no_such_endpoint()]
