@@ -47,18 +47,14 @@ def _nothing() -> None:
     pass
 
 
-def _unheard(event: Event) -> None:
-    pass
-
-
 @dataclass
 class World(Records):
-    """All records, the clock and the rules. `on_change` is called after every change, `on_event` for every event."""
+    """All records, the clock and the rules. `on_change` is called after every change, `listeners` for every event."""
 
     offer: Offer = field(kw_only=True)
     clock: Callable[[], datetime] = field(default=utc_now, kw_only=True)
     on_change: Callable[[], None] = field(default=_nothing, kw_only=True, repr=False)
-    on_event: Callable[[Event], None] = field(default=_unheard, kw_only=True, repr=False)
+    listeners: list[Callable[[Event], None]] = field(default_factory=list, kw_only=True, repr=False)
     revision: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -281,9 +277,11 @@ class World(Records):
         addon: AddOn | None = None,
         by_email: str | None = None,
     ) -> None:
-        """Let `on_event` know; without `by_email` it was the first app's owner."""
+        """Let the listeners know; without `by_email` it was the first app's owner."""
         email = by_email or self.customers[apps[0].owner_id].email
-        self.on_event(Event(kind, action, thing, apps, addon, email))
+        event = Event(kind, action, thing, apps, addon, email)
+        for listener in self.listeners:
+            listener(event)
 
     def log(self, text: str, *, app: App | None = None, addon: AddOn | None = None) -> None:
         line = Activity(self.now(), text, app.id if app else None, addon.id if addon else None)
