@@ -2,11 +2,11 @@
 
 from starlette.routing import Route
 
-from . import addons, tools
-from .rendering import environment, error_pages
+from . import addons, environment, tools
+from .rendering import error_pages, template_environment
 
-__all__ = ["environment", "error_pages", "routes"]
+__all__ = ["error_pages", "routes", "template_environment"]
 
 
 def routes() -> list[Route]:
-    return [route for module in (addons, tools) for route in module.routes()]
+    return [route for module in (addons, environment, tools) for route in module.routes()]

@@ -1,7 +1,6 @@
-"""The pages of a customer: apps, installing an add-on, changing its plan, opening its dashboard, removing it."""
+"""The pages of one add-on: installing it, changing its plan, attaching it, removing it."""
 
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -13,64 +12,26 @@ from app.simulator.oauth import expire_access_tokens
 from app.simulator.parts import parts
 from app.simulator.records import AddOn, App
 
+from .apps import app_of, app_path
 from .rendering import form, latest_first, page, render
 
-_SHOWN_RELEASES = 8
-_SHOWN_ACTIVITY = 15
 _SHOWN_EXCHANGES = 8
-# The SSO page's form goes to the add-on, which may redirect anywhere: form-action would stop the browser half-way.
-_SSO_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
-    ),
-    # Under same-origin the post would carry `Origin: null`, which Heroku's does not.
-    "Referrer-Policy": "strict-origin-when-cross-origin",
-}
-
-
-def _app(request: Request) -> App:
-    return parts(request).world.app(request.path_params["app"])
 
 
 def _addon(request: Request) -> AddOn:
     return parts(request).world.addon(request.path_params["addon"])
 
 
-def _app_path(app: App) -> str:
-    return f"/marketplace/apps/{app.name}"
-
-
 def _addon_path(app: App, addon: AddOn) -> str:
-    return f"{_app_path(app)}/addons/{addon.name}"
-
-
-async def show_start(request: Request) -> Response:  # noqa: ARG001 - Starlette passes it
-    return RedirectResponse("/marketplace", 302)
-
-
-async def show_apps(request: Request) -> Response:
-    return render(request, "apps.html")
-
-
-async def show_app(request: Request) -> Response:
-    world, app = parts(request).world, _app(request)
-    return render(
-        request,
-        "app.html",
-        app=app,
-        config_vars=world.config_vars(app),
-        releases=app.releases[: -_SHOWN_RELEASES - 1 : -1],
-        activity=[line for line in world.activity if line.app_id == app.id][: -_SHOWN_ACTIVITY - 1 : -1],
-    )
+    return f"{app_path(app)}/addons/{addon.name}"
 
 
 async def show_install(request: Request) -> Response:
-    return render(request, "install.html", app=_app(request), error=None, typed={})
+    return render(request, "install.html", app=app_of(request), error=None, typed={})
 
 
 async def show_addon(request: Request) -> Response:
-    world, app, addon = parts(request).world, _app(request), _addon(request)
+    world, app, addon = parts(request).world, app_of(request), _addon(request)
     exchanges = latest_first(one for one in world.exchanges if one.addon_id == addon.id)
     tokens = [token for token in world.access_tokens.values() if token.addon_id == addon.id]
     grants = [grant for grant in world.grants.values() if grant.addon_id == addon.id]
@@ -89,31 +50,9 @@ async def show_addon(request: Request) -> Response:
     )
 
 
-async def show_sso(request: Request) -> Response:
-    """Send the browser on to the add-on, as the address `web_url` does; query parameters go along."""
-    known, app, addon = parts(request), _app(request), _addon(request)
-    query = parse_qsl(request.url.query, keep_blank_values=True)
-    chosen = dict(query).get("sign_in_as")
-    customer = known.world.customers.get(chosen or app.owner_id)
-    if customer is None:
-        raise invalid("There is no such customer.")
-    url = urlsplit(known.addon_sso_url)
-    extra = urlencode([(name, value) for name, value in query if name != "sign_in_as"])
-    action = urlunsplit(url._replace(query="&".join(part for part in (url.query, extra) if part)))
-    fields = known.calls.sso_form(addon, user=customer, context_app=app)
-    response = render(request, "sso.html", addon=addon, customer=customer, action=action, fields=fields)
-    response.headers.update(_SSO_HEADERS)
-    return response
-
-
-async def create_app(request: Request, fields: Mapping[str, str]) -> str:
-    region = fields.get("region") or parts(request).offer.app_regions[0]
-    return _app_path(parts(request).world.create_app(fields.get("name", "").strip(), region=region))
-
-
 async def install(request: Request) -> Response:
     """Install from the form; a refusal is shown on the form, with what was typed still in it."""
-    typed, app = await read_form(request), _app(request)
+    typed, app = await read_form(request), app_of(request)
     try:
         addon = await parts(request).calls.provision(
             app.id,
@@ -139,7 +78,7 @@ def read_options(text: str) -> dict[str, str | bool]:
 
 async def change_plan(request: Request, fields: Mapping[str, str]) -> str:
     addon = await parts(request).calls.change_plan(_addon(request), fields.get("plan", ""))
-    return _addon_path(_app(request), addon)
+    return _addon_path(app_of(request), addon)
 
 
 async def remove(request: Request, fields: Mapping[str, str]) -> str:
@@ -148,17 +87,17 @@ async def remove(request: Request, fields: Mapping[str, str]) -> str:
     if fields.get("confirm", "").strip() != app.name:
         raise HerokuError(423, "confirmation_required", f"To remove {addon.name}, type the app's name: {app.name}.")
     await parts(request).calls.deprovision(addon)
-    return _app_path(app)
+    return app_path(app)
 
 
 async def attach(request: Request, fields: Mapping[str, str]) -> str:
     world, addon = parts(request).world, _addon(request)
     world.share(addon, world.app(fields.get("app", "")), fields.get("name", "").strip() or None)
-    return _addon_path(_app(request), addon)
+    return _addon_path(app_of(request), addon)
 
 
 async def detach(request: Request, fields: Mapping[str, str]) -> str:
-    world, addon, app = parts(request).world, _addon(request), _app(request)
+    world, addon, app = parts(request).world, _addon(request), app_of(request)
     found = [one for one in world.attachments_of(addon) if one.id == fields.get("attachment")]
     if not found:
         raise invalid("There is no such attachment.")
@@ -169,16 +108,12 @@ async def detach(request: Request, fields: Mapping[str, str]) -> str:
 async def end_tokens(request: Request, fields: Mapping[str, str]) -> str:  # noqa: ARG001 - all form handlers alike
     addon = _addon(request)
     expire_access_tokens(parts(request).world, addon)
-    return _addon_path(_app(request), addon)
+    return _addon_path(app_of(request), addon)
 
 
 def routes() -> list[Route]:
     one_app, one_addon = "/marketplace/apps/{app}", "/marketplace/apps/{app}/addons/{addon}"
     return [
-        Route("/", show_start),
-        Route("/marketplace", page(show_apps)),
-        Route("/marketplace/apps", form(create_app), methods=["POST"]),
-        Route(one_app, page(show_app)),
         Route(f"{one_app}/install", page(show_install)),
         Route(f"{one_app}/addons", page(install), methods=["POST"]),
         Route(one_addon, page(show_addon)),
@@ -187,5 +122,4 @@ def routes() -> list[Route]:
         Route(f"{one_addon}/attach", form(attach), methods=["POST"]),
         Route(f"{one_addon}/detach", form(detach), methods=["POST"]),
         Route(f"{one_addon}/end-tokens", form(end_tokens), methods=["POST"]),
-        Route("/sso/apps/{app}/addons/{addon}", page(show_sso)),
     ]

@@ -21,7 +21,7 @@ from app.simulator.records import Exchange
 FormHandler = Callable[[Request, Mapping[str, str]], Awaitable[str]]
 
 
-def environment() -> jinja2.Environment:
+def template_environment() -> jinja2.Environment:
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""The developer's pages: exchanges with the add-on, faults to order, the clock, and the people of this world."""
+"""The developer's pages: faults to order, the clock, and the people of this world."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -8,33 +8,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.simulator.errors import HerokuError, invalid, not_found
+from app.simulator.errors import HerokuError, invalid
 from app.simulator.faults import DIRECTIONS, KINDS, Fault, fault_arguments
 from app.simulator.forms import read_json
 from app.simulator.parts import parts
 
-from .rendering import form, latest_first, page, render
-
-_SHOWN_EXCHANGES = 100
-
-
-async def show_exchanges(request: Request) -> Response:
-    only_problems = request.query_params.get("only") == "problems"
-    exchanges = [
-        one
-        for one in latest_first(parts(request).world.exchanges)
-        if not only_problems or any(finding.level == "problem" for finding in one.findings)
-    ]
-    return render(request, "exchanges.html", exchanges=exchanges[:_SHOWN_EXCHANGES], only_problems=only_problems)
-
-
-async def show_exchange(request: Request) -> Response:
-    world = parts(request).world
-    found = next((one for one in world.exchanges if one.id == request.path_params["exchange"]), None)
-    if found is None:
-        raise not_found("exchange; only the latest are kept")
-    addon = world.addons.get(found.addon_id or "")
-    return render(request, "exchange.html", exchange=found, addon=addon)
+from .rendering import form, page, render
 
 
 async def show_faults(request: Request) -> Response:
@@ -103,8 +82,6 @@ def _as_json(fault: Fault) -> dict[str, Any]:
 
 def routes() -> list[Route]:
     return [
-        Route("/marketplace/exchanges", page(show_exchanges)),
-        Route("/marketplace/exchanges/{exchange}", page(show_exchange)),
         Route("/marketplace/faults", form(order_fault), methods=["POST"]),
         Route("/marketplace/faults", page(show_faults)),
         Route("/marketplace/faults/clear", form(clear_faults), methods=["POST"]),
