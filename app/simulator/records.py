@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
+from uuid import uuid4
 
 State = Literal["provisioning", "provisioned", "deprovisioned"]
 # Heroku calls the add-on; the add-on asks for a token, or the platform API; a customer's tool asks the platform API.
@@ -28,10 +29,43 @@ class Release:
     user_email: str
     addon_plan_names: list[str]
     created_at: datetime
+    # The app's own config vars of that moment, and those that its add-ons gave it.
+    config: dict[str, str] = field(default_factory=dict, repr=False)
+    addon_config: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass
+class Process:
+    """One line of an app's formation: `quantity` dynos of one `size` run `command`. It is as old as its app."""
+
+    type: str = "web"
+    command: str = "bin/start"
+    quantity: int = 1
+    size: str = "Standard-1X"
+    id: str = field(default_factory=lambda: str(uuid4()))
+    updated_at: datetime | None = None
+
+
+@dataclass
+class Dyno:
+    """One running process; nothing really runs. A one-off dyno has an `ends_at`, one of the formation has none."""
+
+    id: str
+    name: str
+    type: str
+    command: str
+    size: str
+    release_version: int
+    created_at: datetime
+    updated_at: datetime
+    state: Literal["starting", "up"] = "starting"
+    ends_at: datetime | None = None
 
 
 @dataclass
 class App:
+    """An app, as if a sample with a `web` process had been deployed. `config` are its own config vars, not add-ons'."""
+
     id: str
     name: str
     region: str
@@ -40,6 +74,10 @@ class App:
     created_at: datetime
     updated_at: datetime
     releases: list[Release] = field(default_factory=list)
+    config: dict[str, str] = field(default_factory=dict, repr=False)
+    is_in_maintenance: bool = False
+    formation: list[Process] = field(default_factory=lambda: [Process()])
+    dynos: list[Dyno] = field(default_factory=list)
 
 
 @dataclass

@@ -15,7 +15,7 @@ def moment(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _id(*names: str) -> str:
+def stable_id(*names: str) -> str:
     """Make the same id for the same name every time; regions, stacks and plans have no record of their own."""
     return str(uuid5(NAMESPACE_DNS, ".".join(names)))
 
@@ -29,10 +29,10 @@ def service_shape(offer: Offer, created_at: datetime) -> Shape:
         "cli_plugin_name": None,
         "created_at": moment(created_at),
         "human_name": offer.name,
-        "id": _id(offer.slug),
+        "id": stable_id(offer.slug),
         "name": offer.slug,
         "state": "ga",
-        "supported_generations": [{"id": _id("cedar"), "name": "cedar"}],
+        "supported_generations": [{"id": stable_id("cedar"), "name": "cedar"}],
         "supports_multiple_installations": "many_per_app" in offer.requires,
         "supports_sharing": "attachable" in offer.requires,
         "updated_at": moment(created_at),
@@ -41,13 +41,13 @@ def service_shape(offer: Offer, created_at: datetime) -> Shape:
 
 def plan_shape(offer: Offer, plan: Plan, created_at: datetime) -> Shape:
     return {
-        "addon_service": {"id": _id(offer.slug), "name": offer.slug},
+        "addon_service": {"id": stable_id(offer.slug), "name": offer.slug},
         "compliance": None,
         "created_at": moment(created_at),
         "default": bool(offer.plans) and plan == offer.plans[0],
         "description": f"{offer.name} {plan.human_name}",
         "human_name": plan.human_name,
-        "id": _id(offer.slug, plan.name),
+        "id": stable_id(offer.slug, plan.name),
         "installable_inside_private_network": False,
         "installable_outside_private_network": True,
         "name": f"{offer.slug}:{plan.name}",
@@ -106,14 +106,14 @@ def attachment_shape(world: World, attachment: Attachment, url: str) -> Shape:
 
 def app_shape(world: World, app: App, url: str) -> Shape:
     owner = world.customers[app.owner_id]
-    stack = {"id": _id("heroku-24"), "name": "heroku-24"}
+    stack = {"id": stable_id("heroku-24"), "name": "heroku-24"}
     return {
         "acm": False,
         "archived_at": None,
         "build_stack": stack,
         "buildpack_provided_description": None,
         "created_at": moment(app.created_at),
-        "generation": {"id": _id("cedar"), "name": "cedar"},
+        "generation": {"id": stable_id("cedar"), "name": "cedar"},
         "git_url": f"https://git.heroku.com/{app.name}.git",
         "id": app.id,
         "internal_routing": None,
@@ -121,7 +121,7 @@ def app_shape(world: World, app: App, url: str) -> Shape:
         "name": app.name,
         "organization": None,
         "owner": {"email": owner.email, "id": owner.id},
-        "region": {"id": _id(app.region), "name": app.region},
+        "region": {"id": stable_id(app.region), "name": app.region},
         "released_at": moment(app.releases[-1].created_at),
         "repo_size": 0,
         "slug_size": 0,
@@ -147,7 +147,7 @@ def release_shape(app: App, release: Release) -> Shape:
         "slug": None,
         "status": "succeeded",
         "updated_at": moment(release.created_at),
-        "user": {"email": release.user_email, "id": _id(release.user_email)},
+        "user": {"email": release.user_email, "id": stable_id(release.user_email)},
         "version": release.version,
     }
 
@@ -158,7 +158,7 @@ def collaborator_shape(app: App, customer: Customer) -> Shape:
     return {
         "app": _short(app),
         "created_at": moment(app.created_at),
-        "id": _id(app.id, customer.id),
+        "id": stable_id(app.id, customer.id),
         "permissions": [{"name": name, "description": f"May {name} the app."} for name in names],
         "role": role,
         "updated_at": moment(app.created_at),
