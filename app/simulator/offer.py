@@ -32,10 +32,15 @@ class Plan:
 
     @property
     def price(self) -> str:
-        if self.price_cents == 0:
-            return "Free"
-        dollars, cents = divmod(self.price_cents, 100)
-        return f"${dollars:,}.{cents:02}/month" if cents else f"${dollars:,}/month"
+        return price_text(self.price_cents)
+
+
+def price_text(cents: int) -> str:
+    """Say a price per month in US dollars."""
+    if cents == 0:
+        return "Free"
+    dollars, rest = divmod(cents, 100)
+    return f"${dollars:,}.{rest:02}/month" if rest else f"${dollars:,}/month"
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,7 @@ class AddOn:
     options: dict[str, str | bool] = field(default_factory=dict)
     config: dict[str, str] = field(default_factory=dict, repr=False)
     provider_id: str | None = None
+    provisioned_at: datetime | None = None
     provision_message: str | None = None
     log_input_url: str | None = field(default=None, repr=False)
     log_drain_token: str | None = field(default=None, repr=False)
