@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from app.simulator.errors import HerokuError, not_found
 from app.simulator.forms import read_form
+from app.simulator.offer import price_text
 from app.simulator.parts import parts
 from app.simulator.recording import Endpoint
 from app.simulator.records import Exchange
@@ -30,13 +31,20 @@ def template_environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     templates.filters.update(
-        moment=_moment, clock=_clock, taken=_taken, span=_span, status_kind=_status_kind, path_of=_path_of
+        moment=_moment,
+        clock=_clock,
+        near=_near,
+        taken=_taken,
+        span=_span,
+        status_kind=_status_kind,
+        path_of=_path_of,
+        price=price_text,
     )
     return templates
 
 
 def render(request: Request, template: str, *, status: int = 200, **context: Any) -> Response:
-    """Render a page, or with `?live` only its live block, answered 304 while it stays the same."""
+    """Render a page, or with `?live` only its live block and the frame's, answered 304 while they stay the same."""
     known = parts(request)
     values = {
         "path": request.url.path,
@@ -51,6 +59,10 @@ def render(request: Request, template: str, *, status: int = 200, **context: Any
     if "live" not in request.query_params:
         return HTMLResponse(page.render(values), status, {"Cache-Control": "no-store"})
     body = "".join(page.blocks["live"](page.new_context(values)))
+    frame = known.templates.get_template("base.html")
+    for name in ("sections", "foot"):
+        part = "".join(frame.blocks[name](frame.new_context(values)))
+        body += f'<template data-for="{name}">{part}</template>'
     etag = f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers={"ETag": etag})
@@ -80,17 +92,32 @@ def form(handler: FormHandler) -> Endpoint:
     """Read a posted form, do what it says, and go (303) to the address the handler returns."""
 
     async def answer(request: Request) -> Response:
-        return RedirectResponse(await handler(request, await read_form(request)), 303)
+        fields = await read_form(request)
+        try:
+            return RedirectResponse(await handler(request, fields), 303)
+        except HerokuError as error:
+            if error.id != "confirmation_required" or "app" not in error.more:
+                raise
+            app = error.more["app"]["name"]
+            return _ask_again(request, error, {**fields, "confirm": app})
 
     return page(answer)
 
 
+def _ask_again(request: Request, error: HerokuError, fields: Mapping[str, str]) -> Response:
+    """Show what would be lost, and a button that sends the same form with the confirmation in it."""
+    return render(request, "confirm.html", status=error.status, error=error, fields=fields, back=_way_back(request))
+
+
 def error_page(request: Request, error: HerokuError) -> Response:
-    """Show the refusal; the way back is the page the form was on, when the browser says which."""
+    return render(request, "error.html", status=error.status, error=error, back=_way_back(request))
+
+
+def _way_back(request: Request) -> str:
+    """Return the page the form was on, when the browser says which."""
     referer = request.headers.get("referer", "")
     own = f"{request.url.scheme}://{request.url.netloc}/"
-    back = referer if referer.startswith(own) else "/marketplace"
-    return render(request, "error.html", status=error.status, error=error, back=back)
+    return referer if referer.startswith(own) else "/marketplace"
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
@@ -111,6 +138,11 @@ def _moment(at: datetime) -> str:
 
 def _clock(at: datetime) -> str:
     return f"{at:%H:%M:%S}"
+
+
+def _near(at: datetime, now: datetime) -> str:
+    """Say the time of today's moments, the day of others."""
+    return f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%-d %b, %H:%M}"
 
 
 def _taken(seconds: float) -> str:

@@ -1,64 +1,24 @@
-// Everything works without this file; it keeps pages fresh, copies values and goes on to the dashboard by itself.
-"use strict";
+// Everything works without scripts; this one copies values, says that a form is on its way and goes on by itself.
+import { keepFresh } from "./live.js";
 
-const EVERY_MS = 1500;
+const SHOWN_MS = 1500;
 
 function dress(root) {
-  for (const button of root.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
-}
-
-const FOCUSABLE = "a, button, summary";
-
-// A swap must not close what the reader has opened, nor take the focus away.
-function swap(part, html) {
-  const focused = part.contains(document.activeElement) ? document.activeElement : null;
-  const label = focused?.textContent;
-  const place = focused ? [...part.querySelectorAll(FOCUSABLE)].indexOf(focused) : -1;
-  const open = [...part.querySelectorAll("details[id][open]")].map((each) => each.id);
-  const template = document.createElement("template");
-  template.innerHTML = html;
-  part.replaceChildren(template.content);
-  for (const id of open) {
-    const details = document.getElementById(id);
-    if (details) details.open = true;
-  }
-  dress(part);
-  if (!focused) return;
-  const candidates = [...part.querySelectorAll(FOCUSABLE)];
-  const again = candidates[place]?.textContent === label ? candidates[place] : candidates.find((each) => each.textContent === label);
-  again?.focus({ preventScroll: true });
-}
-
-function keepFresh(part) {
-  let etag = null;
-  async function look() {
-    if (!document.hidden) {
-      try {
-        const answer = await fetch(part.dataset.live, { headers: etag ? { "If-None-Match": etag } : {}, cache: "no-store" });
-        if (answer.status === 404) return location.reload();
-        if (answer.status === 200) {
-          const html = await answer.text();
-          const isFirst = etag === null;
-          etag = answer.headers.get("ETag");
-          if (!isFirst || html.trim() !== part.innerHTML.trim()) swap(part, html);
-        }
-      } catch {
-        // The simulator is restarting; the next look will find it.
-      }
-    }
-    setTimeout(look, EVERY_MS);
-  }
-  setTimeout(look, EVERY_MS);
+  for (const button of root.querySelectorAll("[data-copy], [data-copy-from]")) button.hidden = !navigator.clipboard;
+  for (const needless of root.querySelectorAll("[data-without-script]")) needless.hidden = true;
 }
 
 document.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-copy]");
+  const button = event.target.closest("[data-copy], [data-copy-from]");
   if (!button) return;
-  await navigator.clipboard.writeText(button.dataset.copy);
+  const source = button.dataset.copyFrom;
+  await navigator.clipboard.writeText(source ? document.getElementById(source).textContent.trim() : button.dataset.copy);
   const label = button.firstChild;
-  const before = label.textContent;
+  const before = button.dataset.copied || label.textContent;
+  button.dataset.copied = before;
   label.textContent = "Copied";
-  setTimeout(() => { label.textContent = before; }, EVERY_MS);
+  document.getElementById("news").textContent = "Copied";
+  setTimeout(() => { label.textContent = before; delete button.dataset.copied; }, SHOWN_MS);
 });
 
 document.addEventListener("submit", (event) => {
@@ -66,9 +26,17 @@ document.addEventListener("submit", (event) => {
   const button = event.submitter;
   if (!form.dataset.busy || !button) return;
   // After the browser has read the form: a disabled button would not be sent.
+  form.dataset.sending = "";
   setTimeout(() => { button.disabled = true; button.textContent = form.dataset.busy; });
 });
 
+// A page that comes out of the browser's memory is not busy any more.
+addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
+document.addEventListener("change", (event) => {
+  if (event.target.form?.hasAttribute("data-sent-on-change")) event.target.form.requestSubmit();
+});
+
 dress(document);
-document.querySelectorAll("[data-live]").forEach(keepFresh);
+document.querySelectorAll("[data-live]").forEach((part) => keepFresh(part, dress));
 document.querySelector("form[data-autosubmit]")?.submit();
