@@ -22,6 +22,7 @@ DIRECTIONS: dict[Direction, str] = {
     "tokens": "The add-on asks for a token",
     "platform": "The add-on calls the platform API",
     "customer": "A customer's tool calls the platform API",
+    "webhook": "Heroku delivers a webhook",
 }
 
 
@@ -81,7 +82,7 @@ class Faults:
             raise invalid(f"There is no fault {kind!r}; choose one of {', '.join(KINDS)}.")
         if direction not in DIRECTIONS:
             raise invalid(f"There is no direction {direction!r}; choose one of {', '.join(DIRECTIONS)}.")
-        if kind == "duplicate" and direction != "add-on":
+        if kind == "duplicate" and direction not in {"add-on", "webhook"}:
             raise invalid("Only calls to the add-on can be sent twice: the simulator does not send the others.")
         if not 1 <= count <= 1000:
             raise invalid("A fault's count is 1 to 1000.")

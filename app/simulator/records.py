@@ -5,9 +5,12 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import uuid4
 
+from .webhook_records import Webhook, WebhookDelivery, WebhookEvent
+
 State = Literal["provisioning", "provisioned", "deprovisioned"]
-# Heroku calls the add-on; the add-on asks for a token, or the platform API; a customer's tool asks the platform API.
-Direction = Literal["add-on", "tokens", "platform", "customer"]
+# Heroku calls the add-on; the add-on asks for a token, or the platform API; a customer's tool asks the platform API;
+# Heroku delivers a webhook.
+Direction = Literal["add-on", "tokens", "platform", "customer", "webhook"]
 Level = Literal["problem", "hint", "note"]
 
 
@@ -196,3 +199,7 @@ class Records:
     pending_deletes: dict[str, PendingDelete] = field(default_factory=dict)
     activity: list[Activity] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
+    webhooks: dict[str, Webhook] = field(default_factory=dict)
+    webhook_events: dict[str, WebhookEvent] = field(default_factory=dict)
+    webhook_deliveries: dict[str, WebhookDelivery] = field(default_factory=dict)
+    webhook_seq: int = 0
