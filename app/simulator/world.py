@@ -109,7 +109,17 @@ class World(Records):
 
     # Apps and their config vars
 
-    def create_app(self, name: str, *, region: str = "us") -> App:
+    def create_app(self, name: str, *, region: str = "us", owner: Customer | None = None) -> App:
+        """Make an app of `owner` alone; without one it is the first person's, and all others work on it."""
+        self.check_app_name(name)
+        owner_id, *others = [owner.id] if owner else self.customers
+        app = App(str(uuid4()), name, region, owner_id, others, self.now(), self.now())
+        self.apps[app.id] = app
+        self.tell("app", "create", app, app)
+        self.cut_release(app, "Initial release")
+        return app
+
+    def check_app_name(self, name: str) -> None:
         if not APP_NAME.fullmatch(name):
             raise invalid(
                 "Name must start with a letter, end with a letter or digit, be 3 to 30 characters long "
@@ -117,12 +127,6 @@ class World(Records):
             )
         if any(app.name == name for app in self.apps.values()):
             raise invalid(f"Name {name} is already taken.")
-        owner, *others = self.customers
-        app = App(str(uuid4()), name, region, owner, others, self.now(), self.now())
-        self.apps[app.id] = app
-        self.tell("app", "create", app, app)
-        self.cut_release(app, "Initial release", self.customers[owner].email)
-        return app
 
     def config_name(self, attachment: Attachment, config_var: str) -> str:
         """Return the name an app sees: the add-on's prefix makes way for the attachment's name."""
@@ -130,7 +134,11 @@ class World(Records):
         return config_var if suffix is None else f"{attachment.name}_{suffix}"
 
     def config_vars(self, app: App) -> dict[str, str]:
-        """Return what the app's dynos see. An add-on still provisioning adds nothing yet."""
+        """Return what the app's dynos see: its own config vars and its add-ons', which win."""
+        return app.config | self.addon_config_vars(app)
+
+    def addon_config_vars(self, app: App) -> dict[str, str]:
+        """Return what the app has from its add-ons. One still provisioning adds nothing yet."""
         return {
             self.config_name(attachment, name): value
             for attachment in self.attachments_on(app)
@@ -138,17 +146,26 @@ class World(Records):
             for name, value in addon.config.items()
         }
 
-    def cut_release(self, app: App, description: str, user_email: str | None = None) -> None:
+    def cut_release(self, app: App, description: str, user_email: str | None = None) -> Release:
         plans = [
             f"{self.offer.slug}:{self.addons[one.addon_id].plan}"
             for one in self.attachments_on(app)
             if self.addons[one.addon_id].state == "provisioned"
         ]
-        email = user_email or self.customers[app.owner_id].email
-        release = Release(str(uuid4()), len(app.releases) + 1, description, email, plans, self.now())
+        release = Release(
+            id=str(uuid4()),
+            version=len(app.releases) + 1,
+            description=description,
+            user_email=user_email or self.customers[app.owner_id].email,
+            addon_plan_names=plans,
+            created_at=self.now(),
+            config=dict(app.config),
+            addon_config=self.addon_config_vars(app),
+        )
         app.releases.append(release)
-        self.tell("release", "create", release, app, by_email=email)
-        self.log(f"Release v{len(app.releases)}: {description}", app=app)
+        self.tell("release", "create", release, app, by_email=release.user_email)
+        self.log(f"Release v{release.version}: {description}", app=app)
+        return release
 
     # Add-ons
 
@@ -226,7 +243,7 @@ class World(Records):
         """Finish provisioning: now the config vars reach the apps. Harmless when it is provisioned already."""
         if addon.state != "provisioning":
             return
-        addon.state, addon.updated_at = "provisioned", self.now()
+        addon.state, addon.updated_at, addon.provisioned_at = "provisioned", self.now(), self.now()
         self.tell("addon", "update", addon, *self.apps_of(addon), addon=addon, by_email=by_email)
         for attachment in self.attachments_of(addon):
             self.cut_release(self.apps[attachment.app_id], f"Attach {attachment.name} (@{addon.name})", by_email)
