@@ -2,12 +2,13 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,10 +33,12 @@ from app.errors import Retry
 from app.log import configure_logging
 from app.main import create_app
 from app.manifest import BadManifestError
+from app.plans import plans
 from app.resources.reencrypt import count_resources
 from app.resources.reencrypt import reencrypt as reencrypt_resources
 from app.settings import BadSettingsError, Settings, read_database_url, read_settings
 from app.simulator import Simulator, StateUnreadable
+from app.simulator.tool_environment import environment_lines
 from app.web.connection import BoundedConnection
 from app.web.health import newest_migration
 from app.worker import run_worker
@@ -45,7 +48,7 @@ PROJECT = Path(__file__).parent.parent
 cli = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _clear_errors() -> Iterator[None]:
     """What an operator can mend is one sentence, not a traceback."""
     try:
@@ -167,37 +170,67 @@ def reencrypt() -> None:
 @cli.command()
 def simulate(
     manifest: Annotated[Path, typer.Option(help="The add-on's addon-manifest.json, in any language's project.")],
-    port: Annotated[int, typer.Option(help="Where the simulator listens, on this machine only.")] = 5100,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where the simulator listens, on this machine only.")
+    ] = 5100,
     base_url: Annotated[str | None, typer.Option(help="The add-on's base_url; default: api.test's.")] = None,
     sso_url: Annotated[str | None, typer.Option(help="The add-on's sso_url; default: api.test's.")] = None,
     plan: Annotated[
         list[str] | None, typer.Option(help="A plan and its monthly price in cents, as basic=500; repeat it.")
     ] = None,
     state: Annotated[Path | None, typer.Option(help="A file that keeps the simulator's world between runs.")] = None,
+    *,
+    reset: Annotated[bool, typer.Option("--reset", help="Forget what the state file keeps, and begin anew.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Do not say how to use it.")] = False,
 ) -> None:
-    """Run a pretend Heroku for an add-on in any language.
+    """Run a pretend Heroku for an add-on in any language, and say how the Heroku CLI finds it.
 
     ADDON_PASSWORD, ADDON_SSO_SALT and HEROKU_CLIENT_SECRET are taken from the environment; the first two override the
     manifest's placeholders.
     """
-    url = f"http://127.0.0.1:{port}"
-    with _clear_errors():
+    if reset and state is None:
+        raise typer.BadParameter("--reset is about the file that --state names.")
+    with _clear_errors(), contextlib.ExitStack() as stack:
         content = _manifest_for_simulator(manifest)
+        addon_base_url = base_url or _target(content, manifest, "base_url")
+        addon_sso_url = sso_url or _target(content, manifest, "sso_url")
+        # Before the state is touched: another simulator may be at work with it.
+        listener = stack.enter_context(_listener(port))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
             simulator = Simulator(
                 content,
                 url,
-                base_url or _target(content, manifest, "base_url"),
-                sso_url or _target(content, manifest, "sso_url"),
+                addon_base_url,
+                addon_sso_url,
                 os.environ.get("HEROKU_CLIENT_SECRET", "simulated-client-secret"),
-                plans=[_plan(text) for text in plan] if plan else None,
+                plans=[_plan(text) for text in plan] if plan else _own_plans(content),
                 state_path=state,
+                is_new_world=reset,
             )
         except (ValueError, StateUnreadable) as error:
             raise BadManifestError(str(error)) from None
-    configure_logging(os.environ.get("LOG_FORMAT", "console"))
-    rich.print(f"Marketplace: {url}/marketplace")
-    uvicorn.run(simulator.app, host="127.0.0.1", port=port, access_log=False, log_config=None, server_header=False)
+        configure_logging(os.environ.get("LOG_FORMAT", "console"))
+        if not quiet:
+            _say_how_to_use(simulator, content["id"], url, addon_base_url)
+        config = uvicorn.Config(simulator.app, access_log=False, log_config=None, server_header=False)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listener(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise BadSettingsError(f"Port {port} cannot be had: {os.strerror(error.errno or 0)}. Choose another.") from None
+
+
+def _say_how_to_use(simulator: Simulator, slug: str, url: str, addon_base_url: str) -> None:
+    owner = next(iter(simulator.world.customers.values()))
+    typer.echo(f"A pretend Heroku for {slug}, which is called at {addon_base_url}\n")
+    typer.echo(f"  Marketplace   {url}/marketplace\n")
+    typer.echo("To use the Heroku CLI with it, paste these lines into a shell:\n")
+    typer.echo("\n".join(environment_lines(url, owner.api_key)))
+    typer.echo(f'\nor let the shell fetch them: eval "$(curl -fsS {url}/simulator/env)"\n')
 
 
 def _manifest_for_simulator(path: Path) -> dict[str, Any]:
@@ -222,6 +255,17 @@ def _target(content: Mapping[str, Any], path: Path, name: str) -> str:
     if not isinstance(url, str) or not url.startswith(("http://", "https://")):
         raise BadManifestError(f"{path}: there is no {name} in api.test; add it, or use --{name.replace('_', '-')}.")
     return url
+
+
+def _own_plans(content: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """The price list of this project, if the manifest is this project's and there are settings to read it with."""
+    if content.get("id") != json.loads((PROJECT / "addon-manifest.json").read_bytes())["id"]:
+        return None
+    try:
+        price_list = plans(read_settings(os.environ))
+    except BadSettingsError:
+        return None
+    return [_plan(f"{plan.name}={plan.price_cents}") for plan in price_list.values() if not plan.is_withdrawn]
 
 
 def _plan(text: str) -> dict[str, Any]:

@@ -10,8 +10,10 @@ import logging
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from app.settings import read_settings
 
 PROJECT = Path(__file__).parent.parent
 COMMANDS = {"web", "worker", "migrate", "keys", "reencrypt", "simulate", "dev"}
+SIMULATE = [sys.executable, "-m", "app", "simulate", "--port", "0"]
 NEW_KEY = base64.urlsafe_b64encode(b"n" * 32).decode()
 
 
@@ -193,7 +196,7 @@ class TestSimulate:
         def simulate(content, *words: str) -> Result:
             path = tmp_path / "manifest.json"
             path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
-            return run("simulate", "--manifest", str(path), *words)
+            return run("simulate", "--port", "0", "--manifest", str(path), *words)
 
         return simulate
 
@@ -233,6 +236,45 @@ class TestSimulate:
         state = tmp_path / "state.json"
         state.write_text("hunter2")
         assert "is not one the simulator wrote" in sentence(simulate(GOOD, "--state", str(state)))
+
+    def test_resetting_needs_something_to_reset(self, simulate):
+        result = simulate(GOOD, "--reset")
+        assert result.exit_code == 2
+        assert "--state" in result.stderr
+
+    def test_a_port_that_is_taken_is_one_sentence_and_touches_no_state(self, simulate, tmp_path):
+        state = tmp_path / "state.json"
+        state.write_text("yesterday")
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            result = simulate(GOOD, "--port", str(port), "--state", str(state), "--reset")
+        assert sentence(result) == f"Port {port} cannot be had: Address already in use. Choose another."
+        assert state.read_text() == "yesterday"
+
+    def test_it_says_how_to_use_it_and_resetting_forgets_yesterday(self, tmp_path):
+        manifest, state = tmp_path / "manifest.json", tmp_path / "state.json"
+        manifest.write_text(json.dumps(GOOD))
+        state.write_text("yesterday")
+        with subprocess.Popen(
+            [*SIMULATE, "--reset", "--manifest", str(manifest), "--state", str(state)],
+            cwd=PROJECT,
+            env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            lines = []
+            for line in process.stdout:
+                lines.append(line.strip())
+                if "startup complete" in line:
+                    break
+            said = dict(line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export "))
+            with urllib.request.urlopen(f"{said['HEROKU_HOST']}/simulator/env", timeout=10) as answer:
+                assert answer.read().decode().splitlines() == [line for line in lines if line.startswith("export ")]
+            process.terminate()
+            process.stdout.read()
+        assert f"Marketplace   {said['HEROKU_HOST']}/marketplace" in lines
+        assert said["HEROKU_API_KEY"] in state.read_text()
 
 
 class TestProcesses:

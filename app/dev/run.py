@@ -91,7 +91,7 @@ def programs(everything: Mapping[str, str], folder: Path) -> list[Program]:
     """The three programs, given all their environment. The simulator goes last: the worker's last calls go to it."""
     simulator = everything["HEROKU_API_URL"]
     addon = everything["PUBLIC_URL"]
-    simulate = ["simulate", "--manifest", str(PROJECT / "addon-manifest.json")]
+    simulate = ["simulate", "--quiet", "--manifest", str(PROJECT / "addon-manifest.json")]
     simulate += ["--port", simulator.rpartition(":")[2], "--state", str(folder / "simulator.json")]
     simulate += ["--base-url", f"{addon}/heroku/resources", "--sso-url", f"{addon}/sso/login"]
     for name, plan in plans(read_settings(everything)).items():
@@ -214,6 +214,7 @@ def _links(folder: Path, ours: Mapping[str, str]) -> list[tuple[str, str]]:
     return [
         ("Marketplace", f"{ours['HEROKU_API_URL']}/marketplace"),
         ("Add-on", f"{ours['PUBLIC_URL']}/health/ready"),
+        ("Heroku CLI", f'eval "$(curl -fsS {ours["HEROKU_API_URL"]}/simulator/env)"'),
         ("Database", "./run psql"),
         ("Kept in", f"{where} (./run --reset begins anew)"),
         ("Stop", "Ctrl-C"),

@@ -32,6 +32,7 @@ _SAVE_DELAY = timedelta(milliseconds=300)
 class Simulator:
     """A pretend Heroku around one add-on. Serve `app`, or call `calls`, `world` and `faults` from a test.
 
+    `state_path` names the file that keeps the world; with `is_new_world` what it has is not read, and is replaced.
     Without a running `app` wrap the use in `async with simulator.running()`, which closes what was opened.
     """
 
@@ -47,10 +48,11 @@ class Simulator:
         transport: httpx2.AsyncBaseTransport | None = None,
         clock: Callable[[], datetime] = utc_now,
         state_path: Path | None = None,
+        is_new_world: bool = False,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         offer = read_offer(manifest, client_secret=client_secret, plans=plans)
-        saved = state.read(state_path, offer.slug) if state_path else None
+        saved = state.read(state_path, offer.slug) if state_path and not is_new_world else None
         self._state_path = state_path
         self._watchers: list[asyncio.Event] = []
         self.world = World(**(vars(saved) if saved else {"slug": offer.slug}), offer=offer, clock=clock)
@@ -71,14 +73,13 @@ class Simulator:
             lifespan=lambda _: self.running(),
         )
         self.app.state.parts = Parts(
-            offer=offer,
             world=self.world,
             faults=self.faults,
             calls=self.calls,
             rate_limit=RateLimit(),
             sleep=sleep,
             catch_up=self.catch_up,
-            templates=pages.environment(),
+            templates=pages.template_environment(),
             url=url.rstrip("/"),
             addon_sso_url=addon_sso_url,
         )
