@@ -8,11 +8,12 @@ from starlette.routing import Route
 
 from app.simulator.errors import HerokuError, invalid
 from app.simulator.forms import read_form
-from app.simulator.oauth import expire_access_tokens
 from app.simulator.parts import parts
 from app.simulator.records import AddOn, App
+from app.simulator.troubles import expire_access_tokens
 
 from .apps import app_of, app_path
+from .progress import steps
 from .rendering import form, latest_first, page, render
 
 _SHOWN_EXCHANGES = 8
@@ -27,14 +28,14 @@ def _addon_path(app: App, addon: AddOn) -> str:
 
 
 async def show_install(request: Request) -> Response:
-    return render(request, "install.html", app=app_of(request), error=None, typed={})
+    typed = {"plan": request.query_params.get("plan", "")}
+    return render(request, "install.html", app=app_of(request), error=None, typed=typed)
 
 
 async def show_addon(request: Request) -> Response:
     world, app, addon = parts(request).world, app_of(request), _addon(request)
     exchanges = latest_first(one for one in world.exchanges if one.addon_id == addon.id)
     tokens = [token for token in world.access_tokens.values() if token.addon_id == addon.id]
-    grants = [grant for grant in world.grants.values() if grant.addon_id == addon.id]
     attached = {one.app_id for one in world.attachments_of(addon)}
     return render(
         request,
@@ -45,7 +46,7 @@ async def show_addon(request: Request) -> Response:
         price=parts(request).offer.plan(addon.plan),
         other_apps=[one for one in world.apps.values() if one.id not in attached],
         token=max(tokens, key=lambda token: token.expires_at, default=None),
-        grant=grants[-1] if grants else None,
+        steps=steps(world, addon),
         exchanges=exchanges[:_SHOWN_EXCHANGES],
     )
 
@@ -102,7 +103,7 @@ async def detach(request: Request, fields: Mapping[str, str]) -> str:
     if not found:
         raise invalid("There is no such attachment.")
     world.detach(found[0])
-    return _addon_path(app, addon)
+    return app_path(app) if fields.get("back") == app_path(app) else _addon_path(app, addon)
 
 
 async def end_tokens(request: Request, fields: Mapping[str, str]) -> str:  # noqa: ARG001 - all form handlers alike
