@@ -63,6 +63,9 @@ def _known_secrets(world: World) -> list[str]:
     """List what must be masked wherever it turns up, as in an error text that quotes a connection URL."""
     offer = world.offer
     values = [value for addon in world.addons.values() for value in addon.config.values()]
+    for webhook in world.webhooks.values():
+        authorization = webhook.authorization or ""
+        values += [webhook.secret, authorization, authorization.rpartition(" ")[2]]
     return [
         secret for secret in (offer.password, offer.sso_salt, offer.client_secret, *values)
         if len(secret) >= _SHORTEST_SECRET

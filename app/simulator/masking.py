@@ -33,7 +33,8 @@ def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         key = name.lower()
         if key == "authorization":
-            shown[key] = f"{value.partition(' ')[0]} {MASK}"
+            scheme, has_more, _ = value.partition(" ")
+            shown[key] = f"{scheme} {MASK}" if has_more else MASK
         else:
             shown[key] = MASK if key in _SECRET_HEADERS else value
     return shown

@@ -122,7 +122,7 @@ def app_shape(world: World, app: App, url: str) -> Shape:
         "organization": None,
         "owner": {"email": owner.email, "id": owner.id},
         "region": {"id": stable_id(app.region), "name": app.region},
-        "released_at": moment(app.releases[-1].created_at),
+        "released_at": moment(app.releases[-1].created_at) if app.releases else None,
         "repo_size": 0,
         "slug_size": 0,
         "space": None,

@@ -21,6 +21,8 @@ from .guard import Guard
 from .offer import read_offer
 from .parts import Parts
 from .rate_limit import RateLimit
+from .webhook_delivery import WebhookDeliveries
+from .webhook_events import WebhookEvents
 from .wire import Wire
 from .world import World, utc_now
 
@@ -59,8 +61,10 @@ class Simulator:
         self.world.on_change = self._changed
         self.faults = Faults(on_change=self.world.changed)
         self._wire = Wire(self.world, self.faults, transport=transport, sleep=sleep)
+        self.webhooks = WebhookDeliveries(self.world, self.faults, transport=transport, sleep=sleep)
+        self.world.listeners.append(WebhookEvents(self.world, url).publish)
         self.calls = Calls(self.world, self._wire, url=url, addon_base_url=addon_base_url)
-        self._due = [self.calls.retry_due, self.calls.reap]
+        self._due = [self.calls.retry_due, self.calls.reap, self.webhooks.start_due]
         self.app = Starlette(
             routes=[
                 *pages.routes(),
@@ -96,6 +100,7 @@ class Simulator:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
             self._watchers.clear()
+            await self.webhooks.aclose()
             await self._wire.aclose()
             self.save()
 
@@ -108,6 +113,7 @@ class Simulator:
         """Do what is due by now: repeat unconfirmed DELETEs, reap what never got provisioned."""
         for work in self._due:
             await work()
+        await self.webhooks.deliver_due()
 
     async def _rounds(self, work: Callable[[], Awaitable[None]], has_changed: asyncio.Event) -> None:
         """Do one kind of due work again and again: soon after a change, and as time alone brings it."""
