@@ -14,6 +14,13 @@ _ADJECTIVES = (
     "spherical", "symmetrical", "tapered", "transparent", "triangular", "trapezoidal",
 )
 
+_NOUNS = (
+    "anchorage", "bastion", "brook", "brushlands", "caverns", "citadel", "cove", "depths", "dusk", "earth", "falls",
+    "fjord", "forest", "garden", "harbor", "headland", "inlet", "island", "lake", "meadow", "mesa", "mountain", "oasis",
+    "peak", "plains", "ravine", "refuge", "ridge", "river", "savannah", "scrubland", "shelf", "shore", "spire",
+    "springs", "stream", "tundra", "wave", "woodland",
+)
+
 _COLOURS = (
     "AMBER", "AQUA", "BLACK", "BLUE", "BRONZE", "BROWN", "CHARCOAL", "COBALT", "COPPER", "CRIMSON", "CYAN", "GOLD",
     "GRAY", "GREEN", "IVORY", "JADE", "MAROON", "MAUVE", "NAVY", "OLIVE", "ONYX", "ORANGE", "PINK", "PUCE",
@@ -24,6 +31,14 @@ _COLOURS = (
 APP_NAME = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")
 ADD_ON_NAME = re.compile(r"[a-zA-Z][A-Za-z0-9_-]+")
 ATTACHMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+
+
+def new_app_name(taken: Container[str]) -> str:
+    """Make up a name for an app that was given none, as `flat-meadow-12345`."""
+    while True:
+        name = f"{secrets.choice(_ADJECTIVES)}-{secrets.choice(_NOUNS)}-{secrets.randbelow(90_000) + 10_000}"
+        if name not in taken and APP_NAME.fullmatch(name):
+            return name
 
 
 def new_addon_name(slug: str, taken: Container[str]) -> str:

@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from . import oauth, pages, platform_api, state
+from . import dynos, oauth, pages, platform_api, state
 from .calls import Calls
 from .faults import Faults
 from .guard import Guard
@@ -64,7 +65,10 @@ class Simulator:
         self.webhooks = WebhookDeliveries(self.world, self.faults, transport=transport, sleep=sleep)
         self.world.listeners.append(WebhookEvents(self.world, url).publish)
         self.calls = Calls(self.world, self._wire, url=url, addon_base_url=addon_base_url)
-        self._due = [self.calls.retry_due, self.calls.reap, self.webhooks.start_due]
+        # The last to listen: a release is told before the restart it brings.
+        self.world.listeners.append(partial(dynos.follow, self.world))
+        dynos.settle(self.world)
+        self._due = [self._settle_dynos, self.calls.retry_due, self.calls.reap, self.webhooks.start_due]
         self.app = Starlette(
             routes=[
                 *pages.routes(),
@@ -114,6 +118,9 @@ class Simulator:
         for work in self._due:
             await work()
         await self.webhooks.deliver_due()
+
+    async def _settle_dynos(self) -> None:
+        dynos.settle(self.world)
 
     async def _rounds(self, work: Callable[[], Awaitable[None]], has_changed: asyncio.Event) -> None:
         """Do one kind of due work again and again: soon after a change, and as time alone brings it."""
