@@ -1,6 +1,5 @@
 """An exchange's request as a `curl` command to paste into a shell. What was masked stays a variable or a mask."""
 
-import json
 import shlex
 from collections.abc import Iterator
 
@@ -37,11 +36,7 @@ def _body(exchange: Exchange) -> Iterator[str]:
         for line in exchange.request_body.splitlines():
             yield f"--data-urlencode {shlex.quote(_printable(line))}"
         return
-    try:
-        body = json.dumps(json.loads(exchange.request_body), ensure_ascii=False)
-    except (ValueError, RecursionError):
-        body = exchange.request_body
-    yield f"--data-raw {shlex.quote(_printable(body))}"
+    yield f"--data-raw {shlex.quote(_printable(exchange.request_body))}"
 
 
 def _printable(text: str) -> str:
