@@ -1,13 +1,25 @@
-"""Trouble on order: make the next call slow, fail, vanish or arrive twice, to see whether the add-on copes."""
+"""Trouble on order: make the next call slow, fail, vanish, come twice or too late, to see whether the add-on copes."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from .errors import invalid
 from .records import Direction
 
-Kind = Literal["slow", "rate_limit", "error", "drop", "lost_answer", "duplicate"]
+Kind = Literal[
+    "slow",
+    "rate_limit",
+    "error",
+    "drop",
+    "lost_answer",
+    "duplicate",
+    "reorder",
+    "expire_token",
+    "revoke_token",
+    "deprovision",
+]
 
 KINDS: dict[Kind, str] = {
     "slow": "Slow: the answer takes some seconds longer",
@@ -16,6 +28,10 @@ KINDS: dict[Kind, str] = {
     "drop": "Dropped connection: the request never arrives",
     "lost_answer": "Lost answer: the work is done, the answer never arrives",
     "duplicate": "Duplicate: the same request twice at once",
+    "reorder": "Out of order: the next call about the same add-on overtakes this one",
+    "expire_token": "Expired token: the access token that comes has expired just now",
+    "revoke_token": "Revoked token: the access token that comes, and its refresh token, are no more",
+    "deprovision": "Removed meanwhile: the customer removes the add-on while it is being provisioned",
 }
 DIRECTIONS: dict[Direction, str] = {
     "add-on": "Heroku calls the add-on",
@@ -24,11 +40,24 @@ DIRECTIONS: dict[Direction, str] = {
     "customer": "A customer's tool calls the platform API",
     "webhook": "Heroku delivers a webhook",
 }
+# Kinds that mean something only to some calls, and why. The rest fit every direction.
+_ONLY: dict[Kind, tuple[frozenset[str], str]] = {
+    "duplicate": (
+        frozenset({"add-on", "webhook"}),
+        "Only calls to the add-on can be sent twice: the simulator does not send the others.",
+    ),
+    "expire_token": (frozenset({"platform"}), "Only calls to the platform API carry an access token that can expire."),
+    "revoke_token": (frozenset({"platform"}), "Only calls to the platform API carry a token that can be revoked."),
+    "deprovision": (
+        frozenset({"add-on", "platform"}),
+        "An add-on is removed during a call to it, or before one of its calls to the platform API.",
+    ),
+}
 
 
 @dataclass
 class Fault:
-    """One order for trouble. `seconds` is the delay of slow and the Retry-After of rate_limit."""
+    """One order for trouble. `seconds` is the delay of slow, the Retry-After of rate_limit, the patience of reorder."""
 
     id: int
     kind: Kind
@@ -54,6 +83,10 @@ class Fault:
             "drop": "dropped connection",
             "lost_answer": "lost answer",
             "duplicate": "sent twice at once",
+            "reorder": f"overtaken by the next call, or {self.seconds:g} s late",
+            "expire_token": "the access token expired just now",
+            "revoke_token": "the access token and its refresh token were revoked just now",
+            "deprovision": "the customer removes the add-on meanwhile",
         }
         return detail[self.kind]
 
@@ -65,6 +98,7 @@ class Faults:
     pending: list[Fault] = field(default_factory=list)
     on_change: Callable[[], None] = field(default=lambda: None, repr=False)
     _last_id: int = 0
+    _held: list[tuple[Direction, str | None, asyncio.Event]] = field(default_factory=list, repr=False)
 
     def add(
         self,
@@ -77,23 +111,31 @@ class Faults:
         method: str | None = None,
         path: str | None = None,
     ) -> Fault:
-        """Order trouble for the next `count` calls of that direction, verb and path (any part of it)."""
+        """Order trouble for the next `count` calls of that direction, verb and path (any part of it).
+
+        `deprovision` strikes a provision request, or, for `platform`, `actions/provision` unless a path is given.
+        """
         if kind not in KINDS:
             raise invalid(f"There is no fault {kind!r}; choose one of {', '.join(KINDS)}.")
         if direction not in DIRECTIONS:
             raise invalid(f"There is no direction {direction!r}; choose one of {', '.join(DIRECTIONS)}.")
-        if kind == "duplicate" and direction not in {"add-on", "webhook"}:
-            raise invalid("Only calls to the add-on can be sent twice: the simulator does not send the others.")
+        if kind in _ONLY and direction not in _ONLY[kind][0]:
+            raise invalid(_ONLY[kind][1])
         if not 1 <= count <= 1000:
             raise invalid("A fault's count is 1 to 1000.")
         if not 0 <= seconds <= 3600:
             raise invalid("A fault's seconds are 0 to 3600.")
         if not 400 <= status <= 599:
             raise invalid("A fault's status is 400 to 599.")
+        method, path = method.upper() if method else None, path or None
+        if kind == "deprovision" and direction == "add-on":
+            if method not in {None, "POST"}:
+                raise invalid("The add-on is removed while it is being provisioned: that call is a POST.")
+            method = "POST"
+        elif kind == "deprovision":
+            path = path or "/actions/provision"
         self._last_id += 1
-        fault = Fault(
-            self._last_id, kind, direction, count, seconds, status, method.upper() if method else None, path or None
-        )
+        fault = Fault(self._last_id, kind, direction, count, seconds, status, method, path)
         self.pending.append(fault)
         self.on_change()
         return fault
@@ -108,6 +150,31 @@ class Faults:
                 self.on_change()
                 return fault
         return None
+
+    async def hold(self, fault: Fault, about: str | None, sleep: Callable[[float], Awaitable[None]]) -> bool:
+        """Keep a call waiting until the next of its direction about the same add-on has been answered.
+
+        `about` is the add-on's id, None when it is not known: then any call of the direction will do. Returns False
+        when none came within the fault's seconds.
+        """
+        overtaken = asyncio.Event()
+        held = (fault.direction, about, overtaken)
+        self._held.append(held)
+        waits = [asyncio.ensure_future(overtaken.wait()), asyncio.ensure_future(sleep(fault.seconds))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._held.remove(held)
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        return overtaken.is_set()
+
+    def passed(self, direction: Direction, about: str | None) -> None:
+        """Let go of the calls that wait for this one, which has been answered."""
+        for held_direction, held_about, overtaken in self._held:
+            if held_direction == direction and (held_about is None or held_about == about):
+                overtaken.set()
 
     def clear(self) -> None:
         self.pending.clear()

@@ -103,13 +103,5 @@ def _new_refresh_token(world: World, addon_id: str) -> RefreshToken:
     return refresh
 
 
-def expire_access_tokens(world: World, addon: AddOn) -> None:
-    """End the add-on's access tokens now, as a reset of the client secret does; refresh tokens go on working."""
-    for access in world.access_tokens.values():
-        if access.addon_id == addon.id:
-            access.expires_at = min(access.expires_at, world.now())
-    world.log(f"The access tokens of {addon.name} were ended.", app=world.apps[addon.app_id], addon=addon)
-
-
 def routes() -> list[Route]:
     return [Route("/oauth/token", recorded(lambda _: "tokens", issue_token), methods=["POST"])]

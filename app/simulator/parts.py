@@ -16,7 +16,6 @@ from .world import World
 
 @dataclass(frozen=True)
 class Parts:
-    offer: Offer
     world: World
     faults: Faults
     calls: Calls
@@ -26,6 +25,11 @@ class Parts:
     templates: jinja2.Environment
     url: str
     addon_sso_url: str
+
+    @property
+    def offer(self) -> Offer:
+        """What is for sale now: a pushed manifest replaces it."""
+        return self.world.offer
 
 
 def parts(request: Request) -> Parts:

@@ -28,6 +28,11 @@ def note(text: str) -> Finding:
     return Finding("note", text)
 
 
+def on_hold(*, is_overtaken: bool) -> Finding:
+    """Say what became of a call that was kept waiting so that another could overtake it."""
+    return note("The next call overtook it." if is_overtaken else "No other call came in time: it was only late.")
+
+
 def on_time(seconds: float) -> list[Finding]:
     if seconds > GIVES_UP_AFTER_SECONDS:
         return [problem(f"No answer within {GIVES_UP_AFTER_SECONDS} s: Heroku gave up.")]

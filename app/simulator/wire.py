@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +14,8 @@ import httpx2
 from .exchanges import Message, record_exchange
 from .faults import Fault, Faults
 from .records import AddOn, Exchange, Finding
-from .verdicts import GIVES_UP_AFTER_SECONDS, note, on_repeat, on_status, on_time, problem
+from .troubles import remove_meanwhile
+from .verdicts import GIVES_UP_AFTER_SECONDS, note, on_hold, on_repeat, on_status, on_time, problem
 from .world import World
 
 VENDOR_TYPE = "application/vnd.heroku-addons+json; version=3"
@@ -49,8 +50,12 @@ class Wire:
         self._transport = transport
         self._sleep = sleep
         self._client: httpx2.AsyncClient | None = None
-        credentials = f"{world.offer.slug}:{world.offer.password}".encode()
-        self._authorization = f"Basic {base64.b64encode(credentials).decode()}"
+
+    @property
+    def _authorization(self) -> str:
+        """Return the manifest's id and password as they are now: a pushed manifest may have changed the password."""
+        credentials = f"{self._world.offer.slug}:{self._world.offer.password}".encode()
+        return f"Basic {base64.b64encode(credentials).decode()}"
 
     async def aclose(self) -> None:
         client, self._client = self._client, None
@@ -60,22 +65,36 @@ class Wire:
     async def send(self, method: str, url: str, body: dict[str, Any] | None, addon: AddOn) -> Answer:
         """Send one call, with the trouble ordered for it. A lost answer is sent again at once, as Heroku may."""
         fault = self._faults.take("add-on", method, urlsplit(url).path)
-        if fault is None:
-            return await self._exchange(method, url, body, addon)
-        if fault.kind == "duplicate":
-            first, second = await asyncio.gather(*(self._exchange(method, url, body, addon, fault) for _ in range(2)))
-            self.add_findings(second.exchange, on_repeat((first.status, first.body), (second.status, second.body)))
-            return first if first.is_success else second
-        if fault.kind in {"rate_limit", "error", "drop"}:
+        answer = await self._send(method, url, body, addon, fault)
+        self._faults.passed("add-on", addon.id)
+        return answer
+
+    async def _send(
+        self, method: str, url: str, body: dict[str, Any] | None, addon: AddOn, fault: Fault | None
+    ) -> Answer:
+        if fault is not None and fault.kind == "duplicate":
+            return await self._send_twice(method, url, body, addon, fault)
+        if fault is not None and fault.kind in {"rate_limit", "error", "drop"}:
             return self._answer_for(fault, method, url, body, addon)
+        held = []
+        if fault is not None and fault.kind == "reorder":
+            held.append(on_hold(is_overtaken=await self._faults.hold(fault, addon.id, self._sleep)))
         answer = await self._exchange(method, url, body, addon, fault)
-        if fault.kind == "slow":
+        self.add_findings(answer.exchange, held)
+        if fault is None or fault.kind != "lost_answer":
             return answer
         if method == "DELETE":
             return Answer(None, None, answer.exchange)
         again = await self.send(method, url, body, addon)
         self.add_findings(again.exchange, on_repeat((answer.status, answer.body), (again.status, again.body)))
         return again
+
+    async def _send_twice(
+        self, method: str, url: str, body: dict[str, Any] | None, addon: AddOn, fault: Fault
+    ) -> Answer:
+        first, second = await asyncio.gather(*(self._exchange(method, url, body, addon, fault) for _ in range(2)))
+        self.add_findings(second.exchange, on_repeat((first.status, first.body), (second.status, second.body)))
+        return first if first.is_success else second
 
     def add_findings(self, exchange: Exchange, findings: list[Finding]) -> None:
         exchange.findings.extend(findings)
@@ -89,9 +108,12 @@ class Wire:
                 transport=self._transport, trust_env=False, timeout=GIVES_UP_AFTER_SECONDS
             )
         headers = {"Accept": VENDOR_TYPE, "Authorization": self._authorization, "User-Agent": "heroku-simulator"}
-        content = None
+        content: bytes | AsyncIterator[bytes] | None = None
+        sent = b"" if body is None else json.dumps(body).encode()
         if body is not None:
-            headers["Content-Type"], content = "application/json", json.dumps(body).encode()
+            headers |= {"Content-Type": "application/json", "Content-Length": str(len(sent))}
+            is_removed_meanwhile = fault is not None and fault.kind == "deprovision"
+            content = self._sent_then_removed(sent, addon) if is_removed_meanwhile else sent
         response: httpx2.Response | None = None
         findings: list[Finding] = [] if fault is None else [note(f"Fault: {fault}.")]
         at, started = self._world.now(), time.perf_counter()
@@ -113,7 +135,7 @@ class Wire:
             direction="add-on",
             method=method,
             url=url,
-            request=Message(headers, content or b""),
+            request=Message(headers, sent),
             status=None if response is None else response.status_code,
             answer=None if response is None else Message(response.headers, response.content),
             at=at,
@@ -124,6 +146,11 @@ class Wire:
         if response is None or seconds > GIVES_UP_AFTER_SECONDS:
             return Answer(None, None, exchange)
         return Answer(response.status_code, _parsed(response), exchange)
+
+    async def _sent_then_removed(self, content: bytes, addon: AddOn) -> AsyncIterator[bytes]:
+        """Yield the body; when the transport asks for more, the request is out and the add-on is at work on it."""
+        yield content
+        remove_meanwhile(self._world, addon)
 
     def _answer_for(self, fault: Fault, method: str, url: str, body: dict[str, Any] | None, addon: AddOn) -> Answer:
         """Give the answer of a call that never reached the add-on."""

@@ -19,7 +19,7 @@ from app.resources import rotation
 from app.resources.models import Resource
 from app.resources.sweep import enqueue_measurements, sweep
 from app.simulator.errors import HerokuError
-from app.simulator.oauth import expire_access_tokens
+from app.simulator.troubles import expire_access_tokens
 from app.simulator.records import AddOn
 
 PLANS = ("test", "standard", "premium")

@@ -14,7 +14,7 @@ from app.errors import Gone, Refused, Retry, Unauthorized
 from app.resources import lifecycle, rotation
 from app.resources.models import Resource
 from app.resources.tokens import fresh_access_token
-from app.simulator.oauth import expire_access_tokens
+from app.simulator.troubles import expire_access_tokens
 
 
 def refreshes(rig: Rig) -> int:

@@ -1,6 +1,6 @@
 import pytest
 
-from app.simulator.oauth import expire_access_tokens
+from app.simulator.troubles import expire_access_tokens
 
 SECRET = "oauth-client-secret"
 

@@ -1,12 +1,11 @@
 """Who asks the platform API, and what they may see."""
 
-import base64
-import binascii
 import hmac
 from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from app.simulator.credentials import token_of
 from app.simulator.errors import unauthorized
 from app.simulator.parts import parts
 from app.simulator.records import AddOn, App, Customer
@@ -74,15 +73,3 @@ def is_customer(request: Request) -> bool:
 def customer_with(world: World, token: str) -> Customer | None:
     given = token.encode()
     return next((one for one in world.customers.values() if hmac.compare_digest(one.api_key.encode(), given)), None)
-
-
-def token_of(request: Request) -> str:
-    scheme, _, rest = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return rest.strip()
-    if scheme.lower() == "basic":
-        try:
-            return base64.b64decode(rest, validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
-            return ""
-    return ""
