@@ -248,7 +248,8 @@ def _headers(webhook: Webhook, body: bytes) -> dict[str, str]:
 
 
 def _pause(attempts: int) -> timedelta:
-    return min(_FIRST_PAUSE * 2 ** min(attempts - 1, 20), _LONGEST_PAUSE)
+    doublings = min(attempts - 1, 10)  # an hour is reached by then
+    return min(_FIRST_PAUSE * (1 << doublings), _LONGEST_PAUSE)
 
 
 def _findings(code: int | None, error_class: str | None, seconds: float) -> list[Finding]:

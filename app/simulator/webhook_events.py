@@ -11,7 +11,13 @@ from uuid import NAMESPACE_DNS, uuid4, uuid5
 
 from .records import AddOn, App
 from .shapes import (
-    Shape, addon_shape, app_shape, attachment_shape, collaborator_shape, moment, release_shape,
+    Shape,
+    addon_shape,
+    app_shape,
+    attachment_shape,
+    collaborator_shape,
+    moment,
+    release_shape,
 )  # fmt: skip
 from .webhook_records import Webhook, WebhookDelivery, WebhookEvent
 from .webhooks import drop_lonely_events

@@ -34,7 +34,7 @@ class Webhook:
 
 @dataclass
 class WebhookEvent:
-    """What happened, as one app's or one add-on's subscribers are told. `payload` is JSON without the attempt's part."""
+    """What happened, as the subscribers of one app or add-on are told. `payload` lacks what each attempt adds."""
 
     id: str
     seq: int

@@ -126,7 +126,9 @@ def api(
             result = await handler(call)
             if isinstance(result, list):
                 page = page_of(result, request.headers.get("range"), order)
-                return _answer(request, page.items, page.status, headers | page.headers)
+                # Webhooks' lists are in the order of a number that Heroku shows in the range alone.
+                items = [{key: value for key, value in item.items() if key != "seq"} for item in page.items]
+                return _answer(request, items, page.status, headers | page.headers)
         except HerokuError as error:
             if caller.addon is not None:
                 findings.append(problem(f"Answered {error.status}: {error.message}"))
