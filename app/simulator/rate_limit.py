@@ -19,11 +19,20 @@ class RateLimit:
 
     def spend(self, who: str, now: datetime) -> int:
         """Take one call from the bucket and return how many are left; raises 429 when it is empty."""
-        left, at = self._buckets.get(who, (float(self.most_calls), now))
-        refill = max(now - at, timedelta()).total_seconds() * _CALLS_PER_SECOND
-        left = min(self.most_calls, left + refill)
+        left = self._left(who, now)
         if left < 1:
-            self._buckets[who] = (left, now)
-            raise HerokuError(429, "rate_limit", "Your account reached the API rate limit. Please wait a few minutes.")
+            refusal = HerokuError(
+                429, "rate_limit", "Your account reached the API rate limit. Please wait a few minutes."
+            )
+            refusal.headers["RateLimit-Remaining"] = "0"
+            raise refusal
         self._buckets[who] = (left - 1, now)
         return int(left - 1)
+
+    def left(self, who: str, now: datetime) -> int:
+        return int(self._left(who, now))
+
+    def _left(self, who: str, now: datetime) -> float:
+        left, at = self._buckets.get(who, (float(self.most_calls), now))
+        refill = max(now - at, timedelta()).total_seconds() * _CALLS_PER_SECOND
+        return min(self.most_calls, left + refill)

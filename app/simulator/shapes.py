@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
+from .catalogue import STACKS
 from .offer import Offer, Plan
 from .records import AddOn, App, Attachment, Customer, Release
 from .world import World
@@ -96,7 +97,7 @@ def attachment_shape(world: World, attachment: Attachment, url: str) -> Shape:
         "app": _short(world.apps[attachment.app_id]),
         "created_at": moment(attachment.created_at),
         "id": attachment.id,
-        "log_input_url": addon.log_input_url,
+        "log_input_url": input_url(addon, attachment.app_id, url),
         "name": attachment.name,
         "namespace": None,
         "updated_at": moment(attachment.created_at),
@@ -106,7 +107,7 @@ def attachment_shape(world: World, attachment: Attachment, url: str) -> Shape:
 
 def app_shape(world: World, app: App, url: str) -> Shape:
     owner = world.customers[app.owner_id]
-    stack = {"id": stable_id("heroku-24"), "name": "heroku-24"}
+    stack = {"id": stable_id(STACKS[0]), "name": STACKS[0]}
     return {
         "acm": False,
         "archived_at": None,
@@ -117,7 +118,7 @@ def app_shape(world: World, app: App, url: str) -> Shape:
         "git_url": f"https://git.heroku.com/{app.name}.git",
         "id": app.id,
         "internal_routing": None,
-        "maintenance": False,
+        "maintenance": app.is_in_maintenance,
         "name": app.name,
         "organization": None,
         "owner": {"email": owner.email, "id": owner.id},
@@ -144,7 +145,7 @@ def release_shape(app: App, release: Release) -> Shape:
         "eligible_for_rollback": True,
         "id": release.id,
         "output_stream_url": None,
-        "slug": None,
+        "slug": {"id": stable_id("slug", app.id)},
         "status": "succeeded",
         "updated_at": moment(release.created_at),
         "user": {"email": release.user_email, "id": stable_id(release.user_email)},

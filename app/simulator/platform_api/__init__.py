@@ -7,10 +7,35 @@ apps it is attached to; a customer's API key opens what the customer may see. On
 
 from starlette.routing import Route
 
-from . import addon_config, addons, apps, attachments, call, releases, webhooks
+from . import (
+    account,
+    addon_config,
+    addons,
+    apps,
+    attachments,
+    call,
+    collaborators,
+    config_vars,
+    dynos,
+    regions,
+    releases,
+    webhooks,
+)
 
 
 def routes() -> list[Route]:
     """List every endpoint; the last takes whatever address is left, so that these routes come after all others."""
-    modules = (addons, addon_config, attachments, apps, releases, webhooks)
+    modules = (
+        account,
+        addon_config,
+        addons,
+        apps,
+        attachments,
+        collaborators,
+        config_vars,
+        dynos,
+        regions,
+        releases,
+        webhooks,
+    )
     return [*(route for module in modules for route in module.ROUTES), call.no_such_endpoint()]

@@ -111,8 +111,12 @@ def api(
     status: int = 200,
     order: Sequence[str] = ("id",),
     is_public: bool = False,
+    is_for_people: bool = False,
 ) -> Route:
-    """Make one endpoint. `status` is that of success; `order` the fields by which a list may be paged."""
+    """Make one endpoint. `status` is that of success; `order` the fields by which a list may be paged.
+
+    What `is_for_people` is refused to add-ons' tokens.
+    """
 
     async def answer(request: Request) -> Response:
         caller = ANYONE if is_public else find_caller(request)
@@ -123,6 +127,8 @@ def api(
         headers = {"RateLimit-Remaining": str(known.rate_limit.spend(caller.account, known.world.now()))}
         call = Call(request, known, caller, headers)
         try:
+            if is_for_people and caller.customer is None:
+                raise forbidden("An add-on's token cannot do that.")
             result = await handler(call)
             if isinstance(result, list):
                 page = page_of(result, request.headers.get("range"), order)

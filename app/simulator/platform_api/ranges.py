@@ -14,6 +14,9 @@ from app.simulator.errors import HerokuError
 _RANGE = re.compile(
     r"\s*(?P<key>\w+)\s+(?P<after>\]?)(?P<start>[^;]*?)\.\.(?P<end>[^;\]]*)(?P<until>\]?)\s*(?:;(?P<rest>.*))?"
 )
+# No number has more digits: Python itself refuses to read one that is thousands of digits long.
+_MAX = re.compile(r"0*[1-9][0-9]{0,17}")
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _USUAL_MAX = 200
 _HIGHEST_MAX = 1000
 
@@ -51,6 +54,8 @@ def page_of(items: Sequence[dict[str, Any]], header: str | None, keys: Sequence[
     if header or len(found) > asked.most:  # what fits on one page that nobody ordered keeps its natural order
         found.sort(key=lambda item: _rank(item[asked.key]), reverse=asked.is_descending)
     page = found[: asked.most]
+    # Equal values stay on one page, even a longer one: the next range begins after their value.
+    page += [item for item in found[asked.most :] if item[asked.key] == page[-1][asked.key]]
     headers = {"Accept-Ranges": ", ".join(keys)}
     order = ", order=desc" if asked.is_descending else ""
     span = f"{page[0][asked.key]}..{page[-1][asked.key]}" if page else ".."
@@ -68,7 +73,7 @@ def _read(header: str, keys: Sequence[str]) -> _Asked:
     most, is_descending = _USUAL_MAX, False
     for part in re.split("[;,]", found["rest"] or ""):
         name, _, value = (text.strip() for text in part.partition("="))
-        if name == "max" and value.isdecimal() and int(value) > 0:
+        if name == "max" and _MAX.fullmatch(value):
             most = min(int(value), _HIGHEST_MAX)
         elif name == "order" and value in {"asc", "desc"}:
             is_descending = value == "desc"
@@ -103,7 +108,7 @@ def _is_in_order(first: Any, second: Any, asked: _Asked, *, may_equal: bool) -> 
 def _rank(value: Any) -> tuple[int, int, str]:
     """Order numbers as numbers, whether they come from an item or as text from a header."""
     text = str(value)
-    return (0, int(text), "") if text.isdecimal() else (1, 0, text)
+    return (0, int(text), "") if _NUMBER.fullmatch(text) else (1, 0, text)
 
 
 def _unsatisfiable(message: str) -> HerokuError:
