@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from . import sso, verdicts
+from . import attaching, sso, verdicts
 from .errors import AddOnFailed, HerokuError, invalid
-from .names import ADD_ON_NAME
 from .offer import Offer, provider_region
 from .records import AddOn, App, Customer, Grant, PendingDelete
 from .wire import Answer, Wire
@@ -47,34 +46,52 @@ class Calls:
         name: str | None = None,
         options: Mapping[str, str | bool] | None = None,
         attachment: str | None = None,
+        confirm: str | None = None,
+        by_email: str | None = None,
     ) -> AddOn:
         """Do what `heroku addons:create` does; the result's state is provisioned or provisioning.
 
-        Raises AddOnFailed with the add-on's own status and message, HerokuError when Heroku itself says no.
+        It is deprovisioned when the add-on was removed, by anyone, before the partner's answer came. `confirm` and
+        `by_email` are as for `attaching.attach`. Raises AddOnFailed with the add-on's own status and message,
+        HerokuError when Heroku itself says no.
         """
         world, offer = self._world, self._offer
         app = world.app(app_name)
         plan = self._plan_name(plan)
-        if name is not None and not ADD_ON_NAME.fullmatch(name):
-            raise invalid("Name must start with a letter and contain only letters, digits, dashes and underscores.")
         if app.region not in offer.regions and "*" not in offer.regions:
             raise invalid(f"{offer.name} is not available in the region {app.region}.")
         if "many_per_app" not in offer.requires and any(one.app_id == app.id for one in world.installed()):
             raise invalid(f"{offer.name} is already installed on {app.name}; its manifest lacks many_per_app.")
-        addon = world.install(app, plan, name=name, options=dict(options or {}))
+        attachment = attaching.allowed_name(world, app, attachment, confirm=confirm)
+        replaced = [one for one in world.attachments_on(app) if one.name == attachment]
+        addon = world.install(app, plan, name=name, options=dict(options or {}), by_email=by_email)
         try:
-            world.attach(addon, app, attachment)
+            attaching.attach(world, addon, app, attachment, confirm=confirm, by_email=by_email)
             # The record, the grant and the attachment exist before the call: a fast add-on uses them before it answers.
             answer = await self._wire.send("POST", self._base_url, self._provision_request(addon), addon)
-            self._finish_provision(addon, answer)
-        except HerokuError as error:
-            world.forget(addon)
-            world.log(f"Installing {offer.slug}:{plan} failed: {error.message}", app=app)
-            raise
-        except BaseException:
-            world.forget(addon)
+            self._wire.add_findings(answer.exchange, verdicts.on_provision(offer, answer.status, answer.body))
+            if addon.state == "deprovisioned":
+                await self._settle_removed(addon, answer)
+            else:
+                self._finish_provision(addon, answer, by_email)
+        except BaseException as error:
+            if addon.state != "deprovisioned":
+                world.forget(addon)
+                for one in replaced:
+                    if world.addons[one.addon_id].state != "deprovisioned":
+                        attaching.attach(world, world.addons[one.addon_id], app, one.name, confirm=app.name)
+            if isinstance(error, HerokuError):
+                world.log(f"Installing {offer.slug}:{plan} failed: {error.message}", app=app)
             raise
         return addon
+
+    async def _settle_removed(self, addon: AddOn, answer: Answer) -> None:
+        """Take in the answer to a provision request whose add-on was removed meanwhile.
+
+        The DELETE may have come before the work was done: an add-on that says it did the work is told again.
+        """
+        if answer.is_success and addon.failed_at is None:
+            await self._start_delete(addon)
 
     def _provision_request(self, addon: AddOn) -> dict[str, Any]:
         grant = Grant(str(uuid4()), addon.id, self._world.now() + GRANT_LIVES)
@@ -93,15 +110,15 @@ class Calls:
             },
             "options": addon.options,
         }
-        if addon.log_input_url is not None:
-            body["log_input_url"] = addon.log_input_url
+        log_input_url = input_url(addon, addon.app_id, self._url)
+        if log_input_url is not None:
+            body["log_input_url"] = log_input_url
         if addon.log_drain_token is not None:
             body["log_drain_token"] = addon.log_drain_token
         return body
 
-    def _finish_provision(self, addon: AddOn, answer: Answer) -> None:
+    def _finish_provision(self, addon: AddOn, answer: Answer, by_email: str | None) -> None:
         world, plan = self._world, f"{self._offer.slug}:{addon.plan}"
-        self._wire.add_findings(answer.exchange, verdicts.on_provision(self._offer, answer.status, answer.body))
         if not answer.is_success or answer.status == 204:
             raise self._failure(f"create {plan}", answer)
         reasons = verdicts.refused_provision(self._offer, answer.status or 0, answer.body)
@@ -110,19 +127,17 @@ class Calls:
                 f"An error was encountered when contacting the add-on partner to create {plan}: {' '.join(reasons)}",
                 partner_status=answer.status,
             )
-        if addon.state == "deprovisioned":  # removed, by the customer or by the add-on, while the call was under way
-            return
         body = answer.body
         addon.provider_id = body["id"]
         addon.provision_message = verdicts.message_in(body)
-        addon.log_drain_url = body.get("log_drain_url")
+        log_drains.take_from_answer(world, addon, body)
         if answer.status == 202:
             world.log(f"{addon.name} is being created in the background.", app=world.apps[addon.app_id], addon=addon)
             return
         self._take_config(addon, answer)
-        world.mark_provisioned(addon)
+        world.mark_provisioned(addon, by_email=by_email)
 
-    async def change_plan(self, addon: AddOn, plan: str) -> AddOn:
+    async def change_plan(self, addon: AddOn, plan: str, *, by_email: str | None = None) -> AddOn:
         """Do what `addons:upgrade` and `addons:downgrade` do; a refusal leaves the old plan in place."""
         world, plan = self._world, self._plan_name(plan)
         addon = world.addon(addon.id)
@@ -131,6 +146,7 @@ class Calls:
         app = world.apps[addon.app_id]
         answer = await self._wire.send("PUT", f"{self._base_url}/{addon.id}", {"plan": plan}, addon)
         self._wire.add_findings(answer.exchange, verdicts.on_plan_change(self._offer, answer.status, answer.body))
+        addon = world.addon(addon.id)  # which may have been removed while the call was under way
         reasons = verdicts.refused_config(self._offer, _config_in(answer)) if answer.is_success else []
         if not answer.is_success or reasons:
             error = self._failure(f"change {addon.name} to {self._offer.slug}:{plan}", answer, reasons)
@@ -138,14 +154,18 @@ class Calls:
             raise error
         old_plan, addon.plan, addon.updated_at = addon.plan, plan, world.now()
         addon.provision_message = verdicts.message_in(answer.body)
+        world.tell("addon", "update", addon, *world.apps_of(addon), addon=addon, by_email=by_email)
         world.log(f"{addon.name} changed from {old_plan} to {plan}.", app=app, addon=addon)
         self._take_config(addon, answer)
         return addon
 
-    async def deprovision(self, addon: AddOn) -> None:
-        """Do what `addons:destroy` does: the customer is rid of it at once, the add-on is told until it listens."""
+    async def deprovision(self, addon: AddOn, *, by_email: str | None = None) -> None:
+        """Do what `addons:destroy` does: the customer is rid of it at once, the add-on is told until it listens.
+
+        It may come at any moment, also while the add-on works on its provision request.
+        """
         addon = self._world.addon(addon.id)
-        self._world.remove(addon, "by the customer.")
+        self._world.remove(addon, "by the customer.", by_email=by_email)
         await self._start_delete(addon)
 
     async def retry_due(self) -> None:
@@ -159,7 +179,7 @@ class Calls:
         world = self._world
         for addon in list(world.installed()):
             if addon.state == "provisioning" and world.now() - addon.created_at >= PROVISIONING_ENDS_AFTER:
-                world.remove(addon, "it was not provisioned within 12 hours.")
+                world.remove(addon, "it was not provisioned within 12 hours.", has_failed=True)
                 await self._start_delete(addon)
 
     async def _start_delete(self, addon: AddOn) -> None:
@@ -185,9 +205,9 @@ class Calls:
             outcome = f"DELETE of {addon.name} got {seen} for a day; given up."
         else:
             outcome = f"DELETE of {addon.name} got {seen}; again at {pending.next_at:%H:%M:%S} UTC."
-        if is_done or is_given_up:
-            world.pending_deletes.pop(addon.id, None)
-        world.log(outcome, app=world.apps[addon.app_id], addon=addon)
+        if (is_done or is_given_up) and world.pending_deletes.get(addon.id) is pending:
+            del world.pending_deletes[addon.id]
+        world.log(outcome, app=world.apps.get(addon.app_id), addon=addon)
 
     def sso_form(
         self,

@@ -67,11 +67,27 @@ class Offer:
         return ("us", "eu") if "*" in self.regions else self.regions
 
     def plan(self, name: str) -> Plan | None:
-        """Find a plan by `basic` or `acme-postgres:basic`; without a price list every name is a plan."""
-        bare = name.removeprefix(f"{self.slug}:")
-        if not self.plans:
-            return Plan(bare, bare, 0) if bare else None
-        return next((plan for plan in self.plans if plan.name == bare), None)
+        """Find a plan by `basic` or `acme-postgres:basic`; without a price list every name is a plan.
+
+        The service's name alone stands for its default plan.
+        """
+        service, _, bare = name.rpartition(":")
+        if not bare or service not in {"", self.slug}:
+            return None
+        found = next((plan for plan in self.plans if plan.name == bare), None)
+        if found is None and name == self.slug:
+            return self.default_plan
+        return found if self.plans else Plan(bare, bare, 0)
+
+    @property
+    def default_plan(self) -> Plan | None:
+        """Return the plan of a customer who names none: the first of the price list."""
+        return self.plans[0] if self.plans else None
+
+    def config_name(self, attachment_name: str, config_var: str) -> str:
+        """Return the name an app sees: the add-on's prefix makes way for the attachment's name."""
+        suffix = self.suffix(config_var)
+        return config_var if suffix is None else f"{attachment_name}_{suffix}"
 
     def suffix(self, config_var: str) -> str | None:
         """Return what follows the prefix in a config var's name, None when it does not carry the prefix."""

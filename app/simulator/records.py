@@ -5,12 +5,15 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import uuid4
 
+from .log_records import LogDrain
+from .oauth_records import OAuthRecords
+from .portal_records import PortalRecords
 from .webhook_records import Webhook, WebhookDelivery, WebhookEvent
 
 State = Literal["provisioning", "provisioned", "deprovisioned"]
 # Heroku calls the add-on; the add-on asks for a token, or the platform API; a customer's tool asks the platform API;
 # Heroku delivers a webhook.
-Direction = Literal["add-on", "tokens", "platform", "customer", "webhook"]
+Direction = Literal["add-on", "tokens", "platform", "customer", "webhook", "logs"]
 Level = Literal["problem", "hint", "note"]
 
 
@@ -85,7 +88,10 @@ class App:
 
 @dataclass
 class AddOn:
-    """One installed add-on. `config` has the manifest's names; an app sees them under the attachment's name."""
+    """One installed add-on. `config` has the manifest's names; an app sees them under the attachment's name.
+
+    `failed_at` is when provisioning came to nothing: the partner gave up, or twelve hours passed.
+    """
 
     id: str
     name: str
@@ -99,10 +105,11 @@ class AddOn:
     config: dict[str, str] = field(default_factory=dict, repr=False)
     provider_id: str | None = None
     provisioned_at: datetime | None = None
+    failed_at: datetime | None = None
     provision_message: str | None = None
-    log_input_url: str | None = field(default=None, repr=False)
+    # By the id of the app into whose log each leads.
+    log_input_tokens: dict[str, str] = field(default_factory=dict, repr=False)
     log_drain_token: str | None = field(default=None, repr=False)
-    log_drain_url: str | None = field(default=None, repr=False)
 
 
 @dataclass
@@ -199,7 +206,10 @@ class Records:
     pending_deletes: dict[str, PendingDelete] = field(default_factory=dict)
     activity: list[Activity] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
+    log_drains: dict[str, LogDrain] = field(default_factory=dict)
     webhooks: dict[str, Webhook] = field(default_factory=dict)
     webhook_events: dict[str, WebhookEvent] = field(default_factory=dict)
     webhook_deliveries: dict[str, WebhookDelivery] = field(default_factory=dict)
     webhook_seq: int = 0
+    oauth: OAuthRecords = field(default_factory=OAuthRecords)
+    portal: PortalRecords = field(default_factory=PortalRecords)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from uuid import NAMESPACE_DNS, uuid4, uuid5
 
 from .errors import invalid, not_found
-from .names import APP_NAME, ATTACHMENT_NAME, new_addon_name, new_attachment_name
+from .names import ADD_ON_NAME, APP_NAME, new_addon_name
 from .offer import Offer
 from .records import Activity, AddOn, App, Attachment, Customer, Exchange, Records, Release
 
@@ -130,8 +130,7 @@ class World(Records):
 
     def config_name(self, attachment: Attachment, config_var: str) -> str:
         """Return the name an app sees: the add-on's prefix makes way for the attachment's name."""
-        suffix = self.offer.suffix(config_var)
-        return config_var if suffix is None else f"{attachment.name}_{suffix}"
+        return self.offer.config_name(attachment.name, config_var)
 
     def config_vars(self, app: App) -> dict[str, str]:
         """Return what the app's dynos see: its own config vars and its add-ons', which win."""
@@ -169,14 +168,15 @@ class World(Records):
 
     # Add-ons
 
-    def install(self, app: App, plan: str, *, name: str | None, options: dict[str, str | bool]) -> AddOn:
+    def install(
+        self, app: App, plan: str, *, name: str | None, options: dict[str, str | bool], by_email: str | None = None
+    ) -> AddOn:
         """Record a new add-on in state provisioning; the partner has not been asked yet."""
-        taken = {addon.name for addon in self.installed()}
-        if name in taken:
-            raise invalid(f"Name {name} is already taken.")
+        if name is not None:
+            self.check_addon_name(name)
         addon = AddOn(
             id=str(uuid4()),
-            name=name or new_addon_name(self.offer.slug, taken),
+            name=name or new_addon_name(self.offer.slug, {one.name for one in self.installed()}),
             plan=plan,
             app_id=app.id,
             region=app.region,
@@ -185,46 +185,27 @@ class World(Records):
             updated_at=self.now(),
             options=options,
         )
-        if "log_input" in self.offer.requires:
-            addon.log_input_url = f"https://token:t.{uuid4()}@1.us.logplex.io/logs"
         if "syslog_drain" in self.offer.requires:
             addon.log_drain_token = f"d.{uuid4()}"
         self.addons[addon.id] = addon
-        self.tell("addon", "create", addon, app, addon=addon)
+        self.tell("addon", "create", addon, app, addon=addon, by_email=by_email)
         self.changed()
         return addon
 
-    def attach(self, addon: AddOn, app: App, name: str | None = None) -> Attachment:
-        taken = {one.name for one in self.attachments_on(app)}
-        if name is not None and not ATTACHMENT_NAME.fullmatch(name):
-            raise invalid("An attachment's name has only capital letters, digits and underscores, a letter first.")
-        if name in taken:
-            raise invalid(f"Name {name} is already used by another attachment of {app.name}.")
-        attachment = Attachment(
-            str(uuid4()), name or new_attachment_name(self.offer.prefix, taken), addon.id, app.id, self.now()
-        )
-        self.attachments[attachment.id] = attachment
-        self.tell("addon-attachment", "create", attachment, app, addon=addon)
-        if addon.state == "provisioned":
-            self.cut_release(app, f"Attach {attachment.name} (@{addon.name})")
-        self.changed()
-        return attachment
+    def check_addon_name(self, name: str) -> None:
+        if not ADD_ON_NAME.fullmatch(name):
+            raise invalid("Name must start with a letter and contain only letters, digits, dashes and underscores.")
+        if any(addon.name == name for addon in self.installed()):
+            raise invalid(f"Name {name} is already taken.")
 
-    def share(self, addon: AddOn, app: App, name: str | None = None) -> Attachment:
-        """Attach an installed add-on to one more app, as a customer may when the manifest says `attachable`."""
-        if "attachable" not in self.offer.requires:
-            raise invalid(f"{self.offer.name} cannot be attached to other apps: its manifest lacks attachable.")
-        return self.attach(addon, app, name)
-
-    def detach(self, attachment: Attachment) -> None:
-        addon, app = self.addons[attachment.addon_id], self.apps[attachment.app_id]
-        if len(self.attachments_of(addon)) == 1:
-            raise invalid(f"{attachment.name} is the only attachment of {addon.name}. Remove the add-on instead.")
-        self.tell("addon-attachment", "destroy", attachment, app, addon=addon)
-        del self.attachments[attachment.id]
-        if addon.state == "provisioned":
-            self.cut_release(app, f"Detach {attachment.name} (@{addon.name})")
-        self.changed()
+    def rename_addon(self, addon: AddOn, name: str, *, by_email: str | None = None) -> None:
+        """Rename an add-on; its partner is not called and its config vars keep their names."""
+        if name == addon.name:
+            return
+        self.check_addon_name(name)
+        old_name, addon.name, addon.updated_at = addon.name, name, self.now()
+        self.tell("addon", "update", addon, *self.apps_of(addon), addon=addon, by_email=by_email)
+        self.log(f"{old_name} was renamed to {name}.", app=self.apps[addon.app_id], addon=addon)
 
     def set_config(self, addon: AddOn, changes: dict[str, str | None], *, by_email: str) -> None:
         """Set or, with None, unset config vars; a provisioned add-on's change is released to every app it is on."""
@@ -249,30 +230,37 @@ class World(Records):
             self.cut_release(self.apps[attachment.app_id], f"Attach {attachment.name} (@{addon.name})", by_email)
         self.changed()
 
-    def remove(self, addon: AddOn, why: str) -> None:
-        """Take the add-on off every app and kill its tokens; the record stays as deprovisioned."""
-        was_provisioned, attachments = addon.state == "provisioned", self.attachments_of(addon)
+    def remove(self, addon: AddOn, why: str, *, has_failed: bool = False, by_email: str | None = None) -> None:
+        """Take the add-on off every app and kill its tokens; the record stays as deprovisioned.
+
+        `has_failed` says that provisioning came to nothing, rather than that a customer wanted it gone.
+        """
         apps = self.apps_of(addon)
-        for attachment in attachments:
-            app = self.apps[attachment.app_id]
-            self.tell("addon-attachment", "destroy", attachment, app, addon=addon)
-        self.tell("addon", "destroy", addon, *apps, addon=addon)
-        addon.state, addon.updated_at, addon.config = "deprovisioned", self.now(), {}
-        for attachment in attachments:
-            del self.attachments[attachment.id]
-            if was_provisioned:
-                self.cut_release(self.apps[attachment.app_id], f"Detach {attachment.name} (@{addon.name})")
-        self.drop_credentials(addon)
+        self._take_off(addon, by_email)
+        addon.failed_at = self.now() if has_failed else None
         for app in apps:
             self.log(f"{addon.name} was removed: {why}", app=app, addon=addon)
 
     def forget(self, addon: AddOn) -> None:
         """Undo an installation that never came to be."""
-        for attachment in self.attachments_of(addon):
-            del self.attachments[attachment.id]
-        self.drop_credentials(addon)
-        self.addons.pop(addon.id, None)
+        self._take_off(addon)
+        del self.addons[addon.id]
         self.changed()
+
+    def _take_off(self, addon: AddOn, by_email: str | None = None) -> None:
+        was_provisioned, attachments = addon.state == "provisioned", self.attachments_of(addon)
+        apps = self.apps_of(addon)
+        for attachment in attachments:
+            app = self.apps[attachment.app_id]
+            self.tell("addon-attachment", "destroy", attachment, app, addon=addon, by_email=by_email)
+        self.tell("addon", "destroy", addon, *apps, addon=addon, by_email=by_email)
+        addon.state, addon.updated_at, addon.config = "deprovisioned", self.now(), {}
+        for attachment in attachments:
+            del self.attachments[attachment.id]
+            if was_provisioned:
+                description = f"Detach {attachment.name} (@{addon.name})"
+                self.cut_release(self.apps[attachment.app_id], description, by_email)
+        self.drop_credentials(addon)
 
     def drop_credentials(self, addon: AddOn) -> None:
         for grant in [grant for grant in self.grants.values() if grant.addon_id == addon.id]:

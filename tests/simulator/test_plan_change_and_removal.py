@@ -1,6 +1,7 @@
 import pytest
 
 from app.simulator import AddOnFailed, HerokuError
+from app.simulator.attaching import detach, share
 
 
 @pytest.fixture
@@ -104,10 +105,10 @@ async def test_what_is_still_provisioning_after_twelve_hours_is_removed(sim, add
 
 async def test_an_addon_attached_twice_releases_to_both_apps_and_detaches_from_one(sim, addon, installed):
     other = sim.world.create_app("billing")
-    attachment = sim.world.share(installed, other, "SHOP_DB")
+    attachment = share(sim.world, installed, other, "SHOP_DB")
     assert set(sim.world.config_vars(other)) == {"SHOP_DB_URL"}
     assert len(addon.requests) == 1
-    sim.world.detach(attachment)
+    detach(sim.world, attachment)
     assert sim.world.config_vars(other) == {}
     assert [one.description for one in other.releases[1:]] == [
         f"Attach SHOP_DB (@{installed.name})",
@@ -118,11 +119,11 @@ async def test_an_addon_attached_twice_releases_to_both_apps_and_detaches_from_o
 async def test_the_last_attachment_stays(sim, installed):
     (attachment,) = sim.world.attachments_of(installed)
     with pytest.raises(HerokuError, match="only attachment"):
-        sim.world.detach(attachment)
+        detach(sim.world, attachment)
 
 
 async def test_only_attachable_addons_are_attached_to_other_apps(make):
     sim = make(api={"requires": ["many_per_app"]})
     installed = await sim.calls.provision("shop", "basic")
     with pytest.raises(HerokuError, match="attachable"):
-        sim.world.share(installed, sim.world.create_app("billing"))
+        share(sim.world, installed, sim.world.create_app("billing"))

@@ -2,6 +2,8 @@ import base64
 
 import pytest
 
+from app.simulator.attaching import share
+
 
 @pytest.fixture
 async def installed(sim):
@@ -101,7 +103,7 @@ async def test_a_config_change_that_breaks_the_rules_changes_nothing(sim, http, 
 
 async def test_a_config_change_of_a_provisioned_addon_is_released_to_every_app(sim, http, bearer, installed):
     billing = sim.world.create_app("billing")
-    sim.world.share(installed, billing, "SHOP_DB")
+    share(sim.world, installed, billing, "SHOP_DB")
     versions = len(sim.world.app("shop").releases), len(billing.releases)
     body = config(ACME_POSTGRES_URL="postgres://new.example.com/d")
     headers = await bearer(installed)

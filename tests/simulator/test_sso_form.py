@@ -1,5 +1,6 @@
 from datetime import UTC, datetime
 
+from app.simulator.attaching import share
 from app.simulator.offer import read_offer
 from app.simulator.records import AddOn, App, Customer
 from app.simulator.sso import form_fields
@@ -51,7 +52,7 @@ async def test_a_visit_uses_real_time_even_when_the_clock_was_moved(sim, clock):
 async def test_the_page_posts_to_the_addon_and_passes_the_query_on(sim, http):
     installed = await sim.calls.provision("shop", "basic", name="my-db")
     billing = sim.world.create_app("billing")
-    sim.world.share(installed, billing)
+    share(sim.world, installed, billing)
     zoe = list(sim.world.customers.values())[2]
     answer = await http.get(
         "/sso/apps/billing/addons/my-db", params={"sign_in_as": zoe.id, "issue_no": "42", "q": "a&b"}

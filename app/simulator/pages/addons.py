@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from app.simulator import attaching
 from app.simulator.errors import HerokuError, invalid
 from app.simulator.forms import read_form
 from app.simulator.parts import parts
@@ -14,7 +15,7 @@ from app.simulator.troubles import expire_access_tokens
 
 from .apps import app_of, app_path
 from .progress import steps
-from .rendering import form, latest_first, page, render
+from .rendering import ask_again, form, is_question, latest_first, page, render
 
 _SHOWN_EXCHANGES = 8
 
@@ -61,10 +62,14 @@ async def install(request: Request) -> Response:
             name=typed.get("name", "").strip() or None,
             attachment=typed.get("attachment", "").strip() or None,
             options=read_options(typed.get("options", "")),
+            confirm=typed.get("confirm"),
         )
     except HerokuError as error:
+        if is_question(error):
+            return ask_again(request, error, typed)
         return render(request, "install.html", status=error.status, app=app, error=error, typed=typed)
-    return RedirectResponse(_addon_path(app, addon), 303)
+    # It may have been removed while it was being made.
+    return RedirectResponse(app_path(app) if addon.state == "deprovisioned" else _addon_path(app, addon), 303)
 
 
 def read_options(text: str) -> dict[str, str | bool]:
@@ -93,7 +98,8 @@ async def remove(request: Request, fields: Mapping[str, str]) -> str:
 
 async def attach(request: Request, fields: Mapping[str, str]) -> str:
     world, addon = parts(request).world, _addon(request)
-    world.share(addon, world.app(fields.get("app", "")), fields.get("name", "").strip() or None)
+    app, name = world.app(fields.get("app", "")), fields.get("name", "").strip() or None
+    attaching.share(world, addon, app, name, confirm=fields.get("confirm"))
     return _addon_path(app_of(request), addon)
 
 
@@ -102,8 +108,14 @@ async def detach(request: Request, fields: Mapping[str, str]) -> str:
     found = [one for one in world.attachments_of(addon) if one.id == fields.get("attachment")]
     if not found:
         raise invalid("There is no such attachment.")
-    world.detach(found[0])
+    attaching.detach(world, found[0])
     return app_path(app) if fields.get("back") == app_path(app) else _addon_path(app, addon)
+
+
+async def rename(request: Request, fields: Mapping[str, str]) -> str:
+    addon = _addon(request)
+    parts(request).world.rename_addon(addon, fields.get("name", "").strip())
+    return _addon_path(app_of(request), addon)
 
 
 async def end_tokens(request: Request, fields: Mapping[str, str]) -> str:  # noqa: ARG001 - all form handlers alike
@@ -122,5 +134,6 @@ def routes() -> list[Route]:
         Route(f"{one_addon}/remove", form(remove), methods=["POST"]),
         Route(f"{one_addon}/attach", form(attach), methods=["POST"]),
         Route(f"{one_addon}/detach", form(detach), methods=["POST"]),
+        Route(f"{one_addon}/rename", form(rename), methods=["POST"]),
         Route(f"{one_addon}/end-tokens", form(end_tokens), methods=["POST"]),
     ]

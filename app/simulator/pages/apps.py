@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from app.simulator import app_config, releases
+from app.simulator import app_config, attaching, releases
 from app.simulator.parts import parts
 from app.simulator.records import AddOn, App
 from app.simulator.tool_environment import environment_lines
@@ -104,7 +104,7 @@ async def roll_back(request: Request, fields: Mapping[str, str]) -> str:
 
 async def attach(request: Request, fields: Mapping[str, str]) -> str:
     world, app = parts(request).world, app_of(request)
-    world.share(world.addon(fields.get("addon", "")), app, fields.get("name", "").strip() or None)
+    attaching.share(world, world.addon(fields.get("addon", "")), app, fields.get("name", "").strip() or None)
     return app_path(app)
 
 
