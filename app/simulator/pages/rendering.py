@@ -96,17 +96,22 @@ def form(handler: FormHandler) -> Endpoint:
         try:
             return RedirectResponse(await handler(request, fields), 303)
         except HerokuError as error:
-            if error.id != "confirmation_required" or "app" not in error.more:
+            if not is_question(error):
                 raise
-            app = error.more["app"]["name"]
-            return _ask_again(request, error, {**fields, "confirm": app})
+            return ask_again(request, error, fields)
 
     return page(answer)
 
 
-def _ask_again(request: Request, error: HerokuError, fields: Mapping[str, str]) -> Response:
+def is_question(error: HerokuError) -> bool:
+    """Tell whether Heroku would do it if the app's name came as `confirm`."""
+    return error.id == "confirmation_required" and "app" in error.more
+
+
+def ask_again(request: Request, error: HerokuError, fields: Mapping[str, str]) -> Response:
     """Show what would be lost, and a button that sends the same form with the confirmation in it."""
-    return render(request, "confirm.html", status=error.status, error=error, fields=fields, back=_way_back(request))
+    confirmed = {**fields, "confirm": error.more["app"]["name"]}
+    return render(request, "confirm.html", status=error.status, error=error, fields=confirmed, back=_way_back(request))
 
 
 def error_page(request: Request, error: HerokuError) -> Response:
