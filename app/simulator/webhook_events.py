@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid4, uuid5
 
+from .process_shapes import dyno_shape, formation_shape
 from .records import AddOn, App
 from .shapes import (
     Shape,
@@ -80,17 +81,20 @@ class WebhookEvents:
         world, thing, app = self._world, event.thing, event.apps[0]
         match event.kind:
             case "addon":
-                return addon_shape(world, thing, self._url)
+                shape = addon_shape(world, thing, self._url)
             case "addon-attachment":
-                return attachment_shape(world, thing, self._url)
+                shape = attachment_shape(world, thing, self._url)
             case "app":
-                return app_shape(world, thing, self._url)
+                shape = app_shape(world, thing, self._url)
             case "collaborator":
-                return collaborator_shape(app, thing)
+                shape = collaborator_shape(app, thing)
+            case "dyno":
+                shape = dyno_shape(app, thing)
+            case "formation":
+                shape = formation_shape(app, thing)
             case "release":
-                return release_shape(app, thing)
-            case "dyno" | "formation":
-                return {"id": thing.id}
+                shape = release_shape(app, thing)
+        return shape
 
     def _payload(self, event: Event, data: Shape) -> Shape:
         before: Shape = {}
@@ -137,6 +141,8 @@ class WebhookEvents:
         """Remember how the app and its things look now, for the next event's `previous_data`."""
         world = self._world
         seen = [app_shape(world, app, self._url)]
+        seen += [formation_shape(app, process) for process in app.formation]
+        seen += [dyno_shape(app, dyno) for dyno in app.dynos]
         seen += [collaborator_shape(app, person) for person in world.people_of(app)]
         seen += [addon_shape(world, one, self._url) for one in self._addons_on(app)]
         self._last_seen[app.id] = {shape["id"]: shape for shape in seen}

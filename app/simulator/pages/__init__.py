@@ -2,13 +2,41 @@
 
 from starlette.routing import Route
 
-from . import addons, apps, catalog, environment, exchanges, sso, tools
+from . import (
+    addons,
+    app_settings,
+    apps,
+    catalog,
+    clock,
+    environment,
+    exchanges,
+    faults,
+    people,
+    programs,
+    sso,
+    webhooks,
+)
 from .rendering import error_pages, template_environment
 
 __all__ = ["error_pages", "routes", "template_environment"]
 
 
+# Routes are tried in this order.
+_MODULES = (
+    apps,
+    app_settings,
+    catalog,
+    addons,
+    sso,
+    exchanges,
+    environment,
+    faults,
+    clock,
+    people,
+    programs,
+    webhooks,
+)
+
+
 def routes() -> list[Route]:
-    return [
-        route for module in (apps, catalog, addons, sso, exchanges, environment, tools) for route in module.routes()
-    ]
+    return [route for module in _MODULES for route in module.routes()]
