@@ -1,12 +1,8 @@
-"""The story that the README tells, played by a real browser against real processes: web, worker, simulator, Postgres.
-
-Screenshots go to the folder that SCREENSHOTS names, if it names one.
-"""
+"""The story that the README tells, played by a real browser against real processes: web, worker, simulator, Postgres."""
 
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,36 +11,18 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from chromium import Window, chromium, free_port, needs_chromium, see
+from playwright.sync_api import Browser, Page, expect
 
 PROJECT = Path(__file__).parents[2]
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-# Chromium's own errands would leave this machine.
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-]
-PATIENCE_MS = 20_000
 
 pytestmark = [
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="there is no Chromium: `./run test` installs it"),
+    needs_chromium,
     pytest.mark.skipif(
         json.loads((PROJECT / "addon-manifest.json").read_bytes())["id"] != "acme-postgres",
         reason="this story is Acme Postgres's: tell your own",
     ),
 ]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -78,27 +56,16 @@ def everything_running(folder: Path, port: int, simulator_port: int) -> Iterator
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
-class Story:
-    """A browser window, and what it complained about."""
+class Story(Window):
+    """What the story's customer does, at the simulator of this address."""
 
     def __init__(self, browser: Browser, simulator: str, **how: object) -> None:
-        self.context = browser.new_context(**how)
-        self.context.set_default_timeout(PATIENCE_MS)
-        self.complaints: list[str] = []
-        self.context.on("console", lambda message: self.complaints.append(message.text))
-        self.context.on("weberror", lambda error: self.complaints.append(str(error.error)))
-        self.page = self.context.new_page()
+        super().__init__(browser, **how)
         self.simulator = simulator
-
-    def see(self, page: Page, name: str) -> None:
-        if folder := os.environ.get("SCREENSHOTS"):
-            page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
     def create_app(self, name: str) -> None:
         self.page.goto(f"{self.simulator}/")
@@ -156,7 +123,7 @@ def test_a_stranger_sells_uses_rotates_and_removes_a_database(browser: Browser, 
         story.install("demo", "standard")
         # No reload: the page watches the add-on become ready by itself.
         expect(page.get_by_text("provisioned", exact=True).first).to_be_visible()
-        story.see(page, "app-provisioned")
+        see(page, "app-provisioned")
 
         first_url = story.config_url("demo")
         with psycopg.connect(first_url) as connection:
@@ -167,22 +134,22 @@ def test_a_stranger_sells_uses_rotates_and_removes_a_database(browser: Browser, 
         page.get_by_role("radio", name="premium").check()
         page.get_by_role("button", name="Change plan").click()
         expect(page.get_by_text("acme-postgres:premium").first).to_be_visible()
-        story.see(page, "addon-premium")
+        see(page, "addon-premium")
 
         dashboard = story.open_dashboard()
         expect(dashboard.get_by_text("premium").first).to_be_visible()
         assert first_url not in dashboard.content()
-        story.see(dashboard, "dashboard")
+        see(dashboard, "dashboard")
         dashboard.get_by_role("button", name="Show the values").click()
         expect(dashboard.get_by_text(first_url)).to_be_visible()
-        story.see(dashboard, "dashboard-shown")
+        see(dashboard, "dashboard-shown")
 
         releases_before = story.releases("demo")
         dashboard.get_by_text("Rotate credentials").first.click()
         dashboard.get_by_role("button", name="Rotate now").click()
         expect(dashboard.get_by_text("A rotation is under way")).to_be_visible()
         expect(dashboard.get_by_text("The previous ones work until")).to_be_visible()
-        story.see(dashboard, "dashboard-rotating")
+        see(dashboard, "dashboard-rotating")
         second_url = story.config_url("demo")
         assert second_url != first_url
         assert story.releases("demo") != releases_before
@@ -200,7 +167,7 @@ def test_a_stranger_sells_uses_rotates_and_removes_a_database(browser: Browser, 
         expect(dashboard.get_by_text("Rotate credentials").first).to_be_visible()
         assert not opens(first_url)
         assert opens(second_url)
-        story.see(dashboard, "dashboard-retired")
+        see(dashboard, "dashboard-retired")
 
         story.open_addon("demo")
         page.get_by_label("To confirm, type").fill("demo")
@@ -208,7 +175,7 @@ def test_a_stranger_sells_uses_rotates_and_removes_a_database(browser: Browser, 
         expect(page.get_by_text("Nothing installed")).to_be_visible()
         dashboard.reload()
         expect(dashboard.get_by_text("This add-on is gone")).to_be_visible()
-        story.see(dashboard, "dashboard-gone")
+        see(dashboard, "dashboard-gone")
         for _ in range(100):
             if not opens(second_url):
                 break
@@ -229,7 +196,7 @@ def test_the_story_works_on_a_phone_in_the_dark_without_javascript(browser: Brow
         story.create_app("pocket")
         story.install("pocket", "test")
         expect(page.get_by_text("provisioned", exact=True).first).to_be_visible()
-        story.see(page, "phone-app")
+        see(page, "phone-app")
         url = story.config_url("pocket")
         assert opens(url)
         story.open_addon("pocket")
@@ -238,7 +205,7 @@ def test_the_story_works_on_a_phone_in_the_dark_without_javascript(browser: Brow
         dashboard = opened.value
         dashboard.get_by_role("button").first.click()  # without JavaScript the form waits to be sent
         dashboard.wait_for_url("**/dashboard/**")
-        story.see(dashboard, "phone-dashboard")
+        see(dashboard, "phone-dashboard")
         assert dashboard.evaluate("document.documentElement.scrollWidth") <= 360
         dashboard.get_by_role("button", name="Show the values").click()
         expect(dashboard.get_by_text(url)).to_be_visible()
@@ -247,5 +214,5 @@ def test_the_story_works_on_a_phone_in_the_dark_without_javascript(browser: Brow
         expect(dashboard.get_by_text("A rotation is under way")).to_be_visible()
         dashboard.get_by_role("button", name="Sign out").click()
         expect(dashboard.get_by_text("signed out").first).to_be_visible()
-        story.see(dashboard, "phone-signed-out")
+        see(dashboard, "phone-signed-out")
         assert story.complaints == []
