@@ -1,4 +1,4 @@
-"""The story that the README tells, played by a real browser against real processes: web, worker, simulator, Postgres."""
+"""The story that the README tells, played by a real browser: web, worker, simulator and Postgres are real processes."""
 
 import json
 import os
