@@ -15,7 +15,7 @@ from .errors import invalid, not_found
 from .records import App, Dyno, Process
 from .world import Event, World
 
-_STARTS_WITHIN = timedelta(seconds=4)
+_STARTS_WITHIN = timedelta(seconds=3)
 _ONE_OFF_RUNS = timedelta(seconds=30)
 _MOST_DYNOS = 100
 _QUANTITY = re.compile(r"[+-]?[0-9]{1,4}")
@@ -69,7 +69,7 @@ def process(app: App, ref: str) -> Process:
     """Find a line of the formation by its type or id."""
     found = next((line for line in app.formation if ref in {line.type, line.id}), None)
     if found is None:
-        raise not_found("process-type")
+        raise not_found("process type")
     return found
 
 

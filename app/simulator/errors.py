@@ -41,7 +41,9 @@ class StateUnreadable(Exception):
 
 
 def not_found(what: str) -> HerokuError:
-    return HerokuError(404, "not_found", f"Couldn't find that {what}.", resource=what.replace("-", "_"))
+    return HerokuError(
+        404, "not_found", f"Couldn't find that {what}.", resource=what.replace("-", "_").replace(" ", "_")
+    )
 
 
 def invalid(message: str) -> HerokuError:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from .masking import masked_body, masked_headers, masked_url
@@ -36,9 +37,11 @@ def record_exchange(
 ) -> Exchange:
     secrets = _known_secrets(world)
 
-    def body_of(message: Message) -> str:
+    is_about_config = urlsplit(url).path.endswith("/config-vars")
+
+    def body_of(message: Message, *, is_config: bool) -> str:
         headers = {name.lower(): value for name, value in message.headers.items()}
-        return masked_body(message.body, headers.get("content-type", ""), secrets)
+        return masked_body(message.body, headers.get("content-type", ""), secrets, is_config=is_config)
 
     exchange = Exchange(
         id=str(uuid4()),
@@ -47,10 +50,10 @@ def record_exchange(
         method=method,
         url=masked_url(url),
         request_headers=masked_headers(request.headers),
-        request_body=body_of(request),
+        request_body=body_of(request, is_config=is_about_config),
         status=status,
         answer_headers=masked_headers(answer.headers) if answer else {},
-        answer_body=body_of(answer) if answer else "",
+        answer_body=body_of(answer, is_config=is_about_config and status == 200) if answer else "",
         seconds=seconds,
         findings=findings,
         addon_id=addon_id,

@@ -1,6 +1,7 @@
 """Secrets out of what is kept of an exchange: a page that shows traffic must not show passwords."""
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
@@ -15,14 +16,19 @@ _SECRET_KEYS = frozenset(
         "password",
         "sso_salt",
         "token",
+        "resource_token",
+        "user_scoped_resource_token",
         "log_input_url",
         "log_drain_token",
         "log_drain_url",
+        "logplex_url",
         "secret",
         "authorization",
     }
 )
 _SECRET_HEADERS = frozenset({"cookie", "set-cookie", "heroku-webhook-secret", "logplex-drain-token"})
+# User and password in a URL wherever it stands, as in the path of another, and the tokens of log drains and log input.
+_SECRET_TEXT = re.compile(r"""(?<=://)[^\s/?#@"']+(?=@)|\b[dt]\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b""")
 _KEPT_FROM_OTHERS = 500
 _KEPT_CHARACTERS = 8_000
 
@@ -45,18 +51,27 @@ def masked_url(url: str) -> str:
     host = parts.netloc.rpartition("@")[2]
     netloc = f"{MASK}@{host}" if "@" in parts.netloc else host
     return urlunsplit(
-        parts._replace(netloc=netloc, query="&".join(f"{key}={value}" for key, value in _masked_pairs(parts.query)))
+        parts._replace(
+            netloc=netloc,
+            path=_SECRET_TEXT.sub(MASK, parts.path),
+            query="&".join(f"{key}={value}" for key, value in _masked_pairs(parts.query)),
+        )
     )
 
 
-def masked_body(body: bytes, content_type: str, known_secrets: Collection[str]) -> str:
-    """Return the body as readable text: JSON indented, a form with one field a line, anything else cut short."""
+def masked_body(body: bytes, content_type: str, known_secrets: Collection[str], *, is_config: bool = False) -> str:
+    """Return the body as readable text: JSON indented, a form with one field a line, anything else cut short.
+
+    What `is_config` is nothing but config vars: of each the name may be read.
+    """
     text = body.decode("utf-8", "replace")
     if content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded":
         text = "\n".join(f"{key}={value}" for key, value in _masked_pairs(text))
         return _without(known_secrets, text)[:_KEPT_CHARACTERS]
     try:
-        text = json.dumps(_masked(json.loads(text), known_secrets), indent=2, ensure_ascii=False)
+        text = json.dumps(
+            _masked(json.loads(text), known_secrets, "config" if is_config else ""), indent=2, ensure_ascii=False
+        )
     except (ValueError, RecursionError):
         return _without(known_secrets, text)[:_KEPT_FROM_OTHERS]
     return text if len(text) <= _KEPT_CHARACTERS else f"{text[:_KEPT_CHARACTERS]}\n… {len(text)} characters in all"
@@ -70,7 +85,7 @@ def _masked_pairs(text: str) -> list[tuple[str, str]]:
 def _without(known_secrets: Collection[str], text: str) -> str:
     for secret in known_secrets:
         text = text.replace(secret, MASK)
-    return text
+    return _SECRET_TEXT.sub(MASK, text)
 
 
 def _masked(value: Any, known_secrets: Collection[str], key: str = "") -> Any:
@@ -84,7 +99,7 @@ def _masked(value: Any, known_secrets: Collection[str], key: str = "") -> Any:
         return [_masked(inner, known_secrets, "" if _is_pair(inner) else key) for inner in value]
     if not isinstance(value, dict):
         return value
-    if key == "config":
+    if key in {"config", "env"}:
         return {name: None if inner is None else MASK for name, inner in value.items()}
     secret_keys = _SECRET_KEYS | {"value"} if _is_pair(value) else _SECRET_KEYS
     return {

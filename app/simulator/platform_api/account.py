@@ -45,7 +45,7 @@ async def get_pipeline(call: Call) -> Any:  # noqa: ARG001 - as above
 async def get_pipeline_coupling(call: Call) -> Any:
     """Say that the app is in no pipeline, as Heroku does: not with an empty list but with a 404."""
     call.app()
-    raise not_found("pipeline-coupling")
+    raise not_found("pipeline coupling")
 
 
 def _account_shape(customer: Customer) -> Shape:

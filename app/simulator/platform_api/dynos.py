@@ -119,7 +119,7 @@ async def get_size(call: Call) -> Any:
     for shape in await list_sizes(call):
         if call.path["size"].lower() in {shape["id"], shape["name"].lower()}:
             return shape
-    raise not_found("dyno-size")
+    raise not_found("dyno size")
 
 
 ROUTES = [
