@@ -4,7 +4,7 @@ The bodies are those of https://devcenter.heroku.com/articles/webhook-events: `d
 describes it, `previous_data` has what it said before of the keys that changed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid4, uuid5
@@ -19,10 +19,10 @@ from .shapes import (
     collaborator_shape,
     moment,
     release_shape,
-)  # fmt: skip
+)
 from .webhook_records import Webhook, WebhookDelivery, WebhookEvent
 from .webhooks import drop_lonely_events
-from .world import Event, World
+from .world import Event, EventKind, World
 
 # https://devcenter.heroku.com/changelog-items/1966: seven days' worth, at most 300 a webhook.
 _KEPT_FOR = timedelta(days=7)
@@ -79,22 +79,16 @@ class WebhookEvents:
 
     def _describe(self, event: Event) -> Shape:
         world, thing, app = self._world, event.thing, event.apps[0]
-        match event.kind:
-            case "addon":
-                shape = addon_shape(world, thing, self._url)
-            case "addon-attachment":
-                shape = attachment_shape(world, thing, self._url)
-            case "app":
-                shape = app_shape(world, thing, self._url)
-            case "collaborator":
-                shape = collaborator_shape(app, thing)
-            case "dyno":
-                shape = dyno_shape(app, thing)
-            case "formation":
-                shape = formation_shape(app, thing)
-            case "release":
-                shape = release_shape(app, thing)
-        return shape
+        shapes: dict[EventKind, Callable[[], Shape]] = {
+            "addon": lambda: addon_shape(world, thing, self._url),
+            "addon-attachment": lambda: attachment_shape(world, thing, self._url),
+            "app": lambda: app_shape(world, thing, self._url),
+            "collaborator": lambda: collaborator_shape(app, thing),
+            "dyno": lambda: dyno_shape(app, thing),
+            "formation": lambda: formation_shape(app, thing),
+            "release": lambda: release_shape(app, thing),
+        }
+        return shapes[event.kind]()
 
     def _payload(self, event: Event, data: Shape) -> Shape:
         before: Shape = {}
