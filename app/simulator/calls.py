@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from . import attaching, sso, verdicts
+from . import attaching, log_drains, sso, verdicts
 from .errors import AddOnFailed, HerokuError, invalid
+from .log_tokens import input_url
 from .offer import Offer, provider_region
 from .records import AddOn, App, Customer, Grant, PendingDelete
 from .wire import Answer, Wire
@@ -156,6 +157,7 @@ class Calls:
         addon.provision_message = verdicts.message_in(answer.body)
         world.tell("addon", "update", addon, *world.apps_of(addon), addon=addon, by_email=by_email)
         world.log(f"{addon.name} changed from {old_plan} to {plan}.", app=app, addon=addon)
+        log_drains.take_from_answer(world, addon, answer.body)
         self._take_config(addon, answer)
         return addon
 

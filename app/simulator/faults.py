@@ -1,7 +1,7 @@
 """Trouble on order: make the next call slow, fail, vanish, come twice or too late, to see whether the add-on copes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -39,11 +39,12 @@ DIRECTIONS: dict[Direction, str] = {
     "platform": "The add-on calls the platform API",
     "customer": "A customer's tool calls the platform API",
     "webhook": "Heroku delivers a webhook",
+    "logs": "Log lines: to a drain, or from an add-on",
 }
 # Kinds that mean something only to some calls, and why. The rest fit every direction.
 _ONLY: dict[Kind, tuple[frozenset[str], str]] = {
     "duplicate": (
-        frozenset({"add-on", "webhook"}),
+        frozenset({"add-on", "webhook", "logs"}),
         "Only calls to the add-on can be sent twice: the simulator does not send the others.",
     ),
     "expire_token": (frozenset({"platform"}), "Only calls to the platform API carry an access token that can expire."),
@@ -140,10 +141,12 @@ class Faults:
         self.on_change()
         return fault
 
-    def take(self, direction: Direction, method: str, path: str) -> Fault | None:
-        """Return the trouble this call gets, None for a fair call."""
+    def take(
+        self, direction: Direction, method: str, path: str, *, without: Collection[Kind] = ()
+    ) -> Fault | None:  # fmt: skip
+        """Return the trouble this call gets, None for a fair call; kinds of `without` wait for another call."""
         for fault in self.pending:
-            if fault.fits(direction, method, path):
+            if fault.kind not in without and fault.fits(direction, method, path):
                 fault.count -= 1
                 if fault.count == 0:
                     self.pending.remove(fault)

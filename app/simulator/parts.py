@@ -9,6 +9,8 @@ from starlette.requests import Request
 
 from .calls import Calls
 from .faults import Faults
+from .log_delivery import LogDeliveries
+from .logs import Logs
 from .offer import Offer
 from .rate_limit import RateLimit
 from .world import World
@@ -19,6 +21,8 @@ class Parts:
     world: World
     faults: Faults
     calls: Calls
+    logs: Logs
+    log_deliveries: LogDeliveries
     rate_limit: RateLimit
     sleep: Callable[[float], Awaitable[None]]
     catch_up: Callable[[], Awaitable[None]]

@@ -35,7 +35,7 @@ def recorded(direction_of: Callable[[Request], Direction], endpoint: Endpoint) -
         direction = direction_of(request)
         addon = resource_of(world, request)
         about = addon.id if addon else None
-        fault = faults.take(direction, request.method, request.url.path)
+        fault = faults.take(direction, request.method, request.url.path, without={"duplicate"})
         at, started = world.now(), time.perf_counter()
         seconds = 0.0
         if fault is not None:

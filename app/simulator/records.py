@@ -12,7 +12,7 @@ from .webhook_records import Webhook, WebhookDelivery, WebhookEvent
 
 State = Literal["provisioning", "provisioned", "deprovisioned"]
 # Heroku calls the add-on; the add-on asks for a token, or the platform API; a customer's tool asks the platform API;
-# Heroku delivers a webhook.
+# Heroku delivers a webhook; log lines go to a drain, or come from an add-on.
 Direction = Literal["add-on", "tokens", "platform", "customer", "webhook", "logs"]
 Level = Literal["problem", "hint", "note"]
 

@@ -1,15 +1,19 @@
 """Heroku's JSON for its things, as https://devcenter.heroku.com/articles/platform-api-reference lists them."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
 from .catalogue import STACKS
+from .log_records import LogDrain
+from .log_tokens import input_url
 from .offer import Offer, Plan
 from .records import AddOn, App, Attachment, Customer, Release
 from .world import World
 
 Shape = dict[str, Any]
+# A manifest and a price list have no dates: the service and its plans are as old as this everywhere.
+_ON_SALE_AT = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def moment(at: datetime) -> str:
@@ -25,10 +29,14 @@ def _short(thing: App | AddOn) -> Shape:
     return {"id": thing.id, "name": thing.name}
 
 
-def service_shape(offer: Offer, created_at: datetime) -> Shape:
+def _brief(shape: Shape) -> Shape:
+    return {"id": shape["id"], "name": shape["name"]}
+
+
+def service_shape(offer: Offer) -> Shape:
     return {
         "cli_plugin_name": None,
-        "created_at": moment(created_at),
+        "created_at": moment(_ON_SALE_AT),
         "human_name": offer.name,
         "id": stable_id(offer.slug),
         "name": offer.slug,
@@ -36,16 +44,16 @@ def service_shape(offer: Offer, created_at: datetime) -> Shape:
         "supported_generations": [{"id": stable_id("cedar"), "name": "cedar"}],
         "supports_multiple_installations": "many_per_app" in offer.requires,
         "supports_sharing": "attachable" in offer.requires,
-        "updated_at": moment(created_at),
+        "updated_at": moment(_ON_SALE_AT),
     }
 
 
-def plan_shape(offer: Offer, plan: Plan, created_at: datetime) -> Shape:
+def plan_shape(offer: Offer, plan: Plan) -> Shape:
     return {
         "addon_service": {"id": stable_id(offer.slug), "name": offer.slug},
         "compliance": None,
-        "created_at": moment(created_at),
-        "default": bool(offer.plans) and plan == offer.plans[0],
+        "created_at": moment(_ON_SALE_AT),
+        "default": plan == offer.default_plan,
         "description": f"{offer.name} {plan.human_name}",
         "human_name": plan.human_name,
         "id": stable_id(offer.slug, plan.name),
@@ -55,7 +63,7 @@ def plan_shape(offer: Offer, plan: Plan, created_at: datetime) -> Shape:
         "price": price_shape(plan),
         "space_default": False,
         "state": "public",
-        "updated_at": moment(created_at),
+        "updated_at": moment(_ON_SALE_AT),
         "visible": True,
     }
 
@@ -65,15 +73,19 @@ def price_shape(plan: Plan) -> Shape:
 
 
 def addon_shape(world: World, addon: AddOn, url: str, expand: frozenset[str] = frozenset()) -> Shape:
-    """Describe an add-on; `expand` names what Accept-Expansion asked for: `plan`, `addon_service`."""
+    """Describe an add-on; `expand` names what Accept-Expansion asked for: `plan`, `addon_service`.
+
+    `config_vars` are the names that the owning app sees. What the partner said at the last change is always there as
+    `provision_message`, also to clients that do not ask for it by `X-Heroku-Legacy-Provider-Messages`.
+    """
     offer, app = world.offer, world.apps[addon.app_id]
     plan = offer.plan(addon.plan) or Plan(addon.plan, addon.plan, 0)
-    service = service_shape(offer, addon.created_at)
-    full_plan = plan_shape(offer, plan, addon.created_at)
-    names = {world.config_name(one, name) for one in world.attachments_of(addon) for name in addon.config}
+    service, full_plan = service_shape(offer), plan_shape(offer, plan)
+    attachments = [one for one in world.attachments_of(addon) if one.app_id == addon.app_id]
+    names = {world.config_name(one, name) for one in attachments for name in addon.config}
     shape = {
         "actions": [],
-        "addon_service": service if "addon_service" in expand else {key: service[key] for key in ("id", "name")},
+        "addon_service": service if "addon_service" in expand else _brief(service),
         "app": _short(app),
         "billed_price": price_shape(plan),
         "billing_entity": {**_short(app), "type": "app"},
@@ -81,7 +93,7 @@ def addon_shape(world: World, addon: AddOn, url: str, expand: frozenset[str] = f
         "created_at": moment(addon.created_at),
         "id": addon.id,
         "name": addon.name,
-        "plan": full_plan if "plan" in expand else {key: full_plan[key] for key in ("id", "name")},
+        "plan": full_plan if "plan" in expand else _brief(full_plan),
         "provider_id": addon.provider_id or addon.id,
         "state": addon.state,
         "updated_at": moment(addon.updated_at),
@@ -90,9 +102,10 @@ def addon_shape(world: World, addon: AddOn, url: str, expand: frozenset[str] = f
     return shape if addon.provision_message is None else {**shape, "provision_message": addon.provision_message}
 
 
-def attachment_shape(world: World, attachment: Attachment, url: str) -> Shape:
+def attachment_shape(world: World, attachment: Attachment, url: str, include: frozenset[str] = frozenset()) -> Shape:
+    """Describe an attachment; `include` names what Accept-Inclusion asked for: `addon:plan`, `config_vars`."""
     addon = world.addons[attachment.addon_id]
-    return {
+    shape: Shape = {
         "addon": {**_short(addon), "app": _short(world.apps[addon.app_id])},
         "app": _short(world.apps[attachment.app_id]),
         "created_at": moment(attachment.created_at),
@@ -102,6 +115,25 @@ def attachment_shape(world: World, attachment: Attachment, url: str) -> Shape:
         "namespace": None,
         "updated_at": moment(attachment.created_at),
         "web_url": f"{url}/sso/apps/{attachment.app_id}/addons/{addon.id}",
+    }
+    if "addon:plan" in include:
+        plan = world.offer.plan(addon.plan) or Plan(addon.plan, addon.plan, 0)
+        shape["addon"]["plan"] = _brief(plan_shape(world.offer, plan))
+    if "config_vars" in include:
+        shape["config_vars"] = sorted(world.config_name(attachment, name) for name in addon.config)
+    return shape
+
+
+def log_drain_shape(world: World, drain: LogDrain) -> Shape:
+    addon = world.addons.get(drain.addon_id or "")
+    return {
+        "addon": None if addon is None else {**_short(addon), "app": _short(world.apps[addon.app_id])},
+        "app": _short(world.apps[drain.app_id]),
+        "created_at": moment(drain.created_at),
+        "id": drain.id,
+        "token": drain.token,
+        "updated_at": moment(drain.updated_at),
+        "url": drain.url,
     }
 
 

@@ -15,10 +15,12 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from . import dynos, oauth, pages, platform_api, state
+from . import app_output, dynos, log_drains, log_input, log_tokens, oauth, pages, platform_api, state
 from .calls import Calls
 from .faults import Faults
 from .guard import Guard
+from .log_delivery import LogDeliveries
+from .logs import Logs
 from .offer import read_offer
 from .parts import Parts
 from .rate_limit import RateLimit
@@ -65,15 +67,25 @@ class Simulator:
         self.webhooks = WebhookDeliveries(self.world, self.faults, transport=transport, sleep=sleep)
         self.world.listeners.append(WebhookEvents(self.world, url).publish)
         self.calls = Calls(self.world, self._wire, url=url, addon_base_url=addon_base_url)
+        self.logs = Logs(self.world)
+        self.log_deliveries = LogDeliveries(self.world, self.faults, transport=transport, sleep=sleep)
+        self.logs.followers.append(self.log_deliveries.take)
+        self.world.listeners += [
+            partial(log_tokens.follow, self.world),
+            partial(log_drains.follow, self.world),
+            partial(app_output.follow, self.logs),
+        ]
         # The last to listen: a release is told before the restart it brings.
         self.world.listeners.append(partial(dynos.follow, self.world))
         dynos.settle(self.world)
         self._due = [self._settle_dynos, self.calls.retry_due, self.calls.reap, self.webhooks.start_due]
+        self._due.append(self.log_deliveries.start_due)
         self.app = Starlette(
             routes=[
                 *pages.routes(),
                 Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
                 *oauth.routes(),
+                *log_input.routes(),
                 *platform_api.routes(),
             ],
             middleware=[Middleware(Guard, url=url)],
@@ -84,6 +96,8 @@ class Simulator:
             world=self.world,
             faults=self.faults,
             calls=self.calls,
+            logs=self.logs,
+            log_deliveries=self.log_deliveries,
             rate_limit=RateLimit(),
             sleep=sleep,
             catch_up=self.catch_up,
@@ -105,6 +119,7 @@ class Simulator:
             await asyncio.gather(*work, return_exceptions=True)
             self._watchers.clear()
             await self.webhooks.aclose()
+            await self.log_deliveries.aclose()
             await self._wire.aclose()
             self.save()
 
@@ -118,6 +133,7 @@ class Simulator:
         for work in self._due:
             await work()
         await self.webhooks.deliver_due()
+        await self.log_deliveries.deliver_due()
 
     async def _settle_dynos(self) -> None:
         dynos.settle(self.world)

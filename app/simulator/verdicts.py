@@ -8,11 +8,13 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from .log_drains import why_refused
 from .offer import Offer
 from .records import Finding
 
 GIVES_UP_AFTER_SECONDS = 25
 SHOULD_ANSWER_WITHIN_SECONDS = 3
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _NAME = re.compile(r"[A-Z][0-9A-Z_]+")
 
 
@@ -66,8 +68,25 @@ def on_provision(offer: Offer, status: int | None, body: Any) -> list[Finding]:
             missing = [name for name in offer.config_vars if name not in (config if isinstance(config, dict) else {})]
             if missing:
                 findings.append(hint(f"Config vars of the manifest were not sent: {', '.join(missing)}."))
+        if isinstance(body, dict) and body.get("log_drain_url") is not None:
+            findings += _on_drain_url(offer, body["log_drain_url"])
         return findings
     return _refusal(status, body)
+
+
+def _on_drain_url(offer: Offer, url: Any) -> list[Finding]:
+    if "syslog_drain" not in offer.requires:
+        return [hint("The log_drain_url is ignored: the manifest does not require syslog_drain.")]
+    if isinstance(url, str) and url.startswith("http:"):
+        return [hint("A log_drain_url of http does on this machine only: Heroku wants https or syslog.")]
+    return []
+
+
+def _is_drain_url(url: Any) -> bool:
+    if why_refused(url) is not None:
+        return False
+    parts = urlsplit(url)
+    return parts.scheme != "http" or parts.hostname in _LOOPBACK
 
 
 def refused_provision(offer: Offer, status: int, body: Any) -> list[str]:
@@ -77,7 +96,7 @@ def refused_provision(offer: Offer, status: int, body: Any) -> list[str]:
     reasons = []
     if not isinstance(body.get("id"), str) or not body["id"]:
         reasons.append("The answer lacks an id, a string that is not empty.")
-    if "syslog_drain" in offer.requires and not str(body.get("log_drain_url", "")).startswith(("https://", "syslog")):
+    if "syslog_drain" in offer.requires and not _is_drain_url(body.get("log_drain_url")):
         reasons.append("The manifest requires a syslog_drain, so the answer needs a log_drain_url (https or syslog).")
     if status != 202:
         reasons += refused_config(offer, body.get("config"))

@@ -36,8 +36,14 @@ async def test_log_fields_are_sent_only_when_the_manifest_requires_them(make, ad
     installed = await sim.calls.provision("shop", "basic")
     (body,) = addon.bodies("POST")
     assert body["log_drain_token"].startswith("d.")
-    assert body["log_input_url"].startswith("https://token:t.")
-    assert installed.log_drain_url == "https://logs.example.com/"
+    assert body["log_input_url"].startswith("http://token:t.")
+    assert body["log_input_url"].endswith("@heroku.test/logs")
+    (drain,) = sim.world.log_drains.values()
+    assert (drain.url, drain.token, drain.addon_id) == (
+        "https://logs.example.com/",
+        body["log_drain_token"],
+        installed.id,
+    )
 
 
 async def test_a_required_log_drain_url_that_is_missing_fails_the_provision(make, addon):

@@ -10,6 +10,8 @@ from starlette.routing import Route
 from . import (
     account,
     addon_config,
+    addon_services,
+    addon_sso,
     addons,
     apps,
     attachments,
@@ -17,8 +19,11 @@ from . import (
     collaborators,
     config_vars,
     dynos,
+    log_drains,
+    log_sessions,
     regions,
     releases,
+    resolve,
     webhooks,
 )
 
@@ -28,14 +33,19 @@ def routes() -> list[Route]:
     modules = (
         account,
         addon_config,
+        addon_services,
+        addon_sso,
         addons,
         apps,
         attachments,
         collaborators,
         config_vars,
         dynos,
+        log_drains,
+        log_sessions,
         regions,
         releases,
+        resolve,
         webhooks,
     )
     return [*(route for module in modules for route in module.ROUTES), call.no_such_endpoint()]

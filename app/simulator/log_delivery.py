@@ -1,0 +1,327 @@
+"""Delivering logs to drains: one batch after the other for each drain, all drains at once.
+
+https://devcenter.heroku.com/articles/log-drains. By HTTP any 2xx takes a batch and a 4xx other than 429 loses it. With
+429, any other status, or no answer in time it is sent again under the same frame id, three times in all, and then lost.
+What was lost, so or because too much waited, is told to the drain by a line before the next batch: error L10 of
+https://devcenter.heroku.com/articles/error-codes. When too much waits, the oldest lines give way.
+
+Not documented, and chosen here: a second's pause before a repetition. `syslog` drains get the same frames over TCP, one
+connection for each batch; `syslog+tls` ones get nothing.
+"""
+
+import asyncio
+import base64
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from urllib.parse import unquote, urlsplit, urlunsplit
+from uuid import uuid4
+
+import httpx2
+
+from .exchanges import Message, record_exchange
+from .faults import Fault, Faults
+from .log_records import LogDrain
+from .logs import Line
+from .records import Finding
+from .syslog_frames import http_frame, tcp_frame
+from .verdicts import hint, note, problem
+from .world import World
+
+MOST_WAITING = 1024
+_MOST_WAITING_IN_TROUBLE = 10
+_IN_TROUBLE_AFTER = timedelta(minutes=5)
+_BATCH_BYTES = 100 * 1024
+_TRIES = 3
+_PAUSE = timedelta(seconds=1)
+_CONNECTS_WITHIN_SECONDS = 3
+_ANSWERS_WITHIN_SECONDS = 5
+_SYSLOG_PORT = 514
+_LOST_LINE_PRIORITY = 172
+
+
+def _new_frame_id() -> str:
+    return uuid4().hex.upper()
+
+
+@dataclass
+class Batch:
+    """Lines that are sent together, again and again under one id. `lost` is what the line before them told of."""
+
+    lines: list[Line]
+    frame_id: str = field(default_factory=_new_frame_id)
+    tries: int = 0
+    lost: int = 0
+
+
+@dataclass
+class DrainState:
+    """How a drain fares. It has not been told of `lost` yet; `trouble` says in words why the latest try failed."""
+
+    waiting: deque[Line] = field(default_factory=deque)
+    batch: Batch | None = None
+    next_at: datetime | None = None
+    delivered: int = 0
+    lost_ever: int = 0
+    lost: int = 0
+    lost_since: datetime | None = None
+    failing_since: datetime | None = None
+    trouble: str | None = None
+
+    @property
+    def waiting_count(self) -> int:
+        return len(self.waiting) + (len(self.batch.lines) if self.batch else 0)
+
+    def lose(self, count: int, now: datetime) -> None:
+        self.lost += count
+        self.lost_ever += count
+        self.lost_since = self.lost_since or now
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """`status` is None when no answer came; then, or when it is no 2xx, `trouble` says so in words."""
+
+    status: int | None
+    trouble: str | None = None
+
+    @property
+    def is_taken(self) -> bool:
+        return self.trouble is None
+
+    @property
+    def is_final(self) -> bool:
+        return self.status is not None and 400 <= self.status < 500 and self.status != httpx2.codes.TOO_MANY_REQUESTS
+
+
+class LogDeliveries:
+    """The lines on their way to the drains. `start_due` is a background round, `deliver_due` also waits for its end."""
+
+    def __init__(
+        self,
+        world: World,
+        faults: Faults,
+        *,
+        transport: httpx2.AsyncBaseTransport | None,
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._world = world
+        self._faults = faults
+        self._transport = transport
+        self._sleep = sleep
+        self._client: httpx2.AsyncClient | None = None
+        self._states: dict[str, DrainState] = {}
+        self._working: dict[str, asyncio.Task[None]] = {}
+
+    async def aclose(self) -> None:
+        for task in self._working.values():
+            task.cancel()
+        await asyncio.gather(*self._working.values(), return_exceptions=True)
+        self._working.clear()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    def state(self, drain: LogDrain) -> DrainState:
+        return self._states.setdefault(drain.id, DrainState())
+
+    def take(self, line: Line) -> None:
+        """Let a new line wait for every drain of its app."""
+        for drain in self._world.log_drains.values():
+            if drain.app_id != line.app_id or drain.url.startswith("syslog+tls:"):
+                continue
+            state, now = self.state(drain), self._world.now()
+            is_in_trouble = state.failing_since is not None and now - state.failing_since > _IN_TROUBLE_AFTER
+            state.waiting.append(line)
+            excess = len(state.waiting) - (_MOST_WAITING_IN_TROUBLE if is_in_trouble else MOST_WAITING)
+            for _ in range(excess):
+                state.waiting.popleft()
+            if excess > 0:
+                state.lose(excess, now)
+
+    async def start_due(self) -> None:
+        """Set to work on every drain that has something due, and wait for none: a drain may be slow."""
+        drains = self._world.log_drains
+        self._states = {key: state for key, state in self._states.items() if key in drains}
+        self._working = {key: task for key, task in self._working.items() if not task.done()}
+        for drain in list(drains.values()):
+            if drain.id not in self._working and self._due(drain):
+                self._working[drain.id] = asyncio.create_task(self._work_off(drain))
+
+    async def deliver_due(self) -> None:
+        await self.start_due()
+        await asyncio.gather(*self._working.values())
+
+    def _due(self, drain: LogDrain) -> Batch | None:
+        """Return the batch whose turn it is, None when nothing waits or a pause is not over."""
+        state = self.state(drain)
+        if state.next_at is not None and state.next_at > self._world.now():
+            return None
+        if state.batch is None and state.waiting:
+            state.batch, size = Batch([state.waiting.popleft()]), 0
+            while state.waiting and (size := size + len(http_frame(state.waiting[0]))) < _BATCH_BYTES:
+                state.batch.lines.append(state.waiting.popleft())
+        return state.batch
+
+    async def _work_off(self, drain: LogDrain) -> None:
+        while drain.id in self._world.log_drains and (batch := self._due(drain)):
+            state = self.state(drain)
+            batch.tries, batch.lost = batch.tries + 1, state.lost
+            outcome = await self._send(drain, state, batch)
+            self._finish(state, batch, outcome)
+
+    def _finish(self, state: DrainState, batch: Batch, outcome: _Outcome) -> None:
+        now, count = self._world.now(), len(batch.lines)
+        state.next_at, state.trouble = None, outcome.trouble
+        if outcome.is_taken:
+            state.batch, state.failing_since = None, None
+            state.delivered += count
+            state.lost -= batch.lost
+            if not state.lost:
+                state.lost_since = None
+        elif outcome.is_final or batch.tries == _TRIES:
+            state.batch, state.failing_since = None, state.failing_since or now
+            state.lose(count, now)
+        else:
+            state.next_at, state.failing_since = now + _PAUSE, state.failing_since or now
+        self._world.changed()
+
+    async def _send(self, drain: LogDrain, state: DrainState, batch: Batch) -> _Outcome:
+        lines = [self._lost_line(drain, state), *batch.lines] if batch.lost else batch.lines
+        if drain.url.startswith("syslog:"):
+            return await _send_tcp(drain.url, b"".join(tcp_frame(line, drain.token) for line in lines))
+        request = Message(_headers(drain, batch, len(lines)), b"".join(http_frame(line) for line in lines))
+        fault = self._faults.take("logs", "POST", urlsplit(drain.url).path, without={"reorder"})
+        if fault is not None and fault.kind in {"rate_limit", "error", "drop"}:
+            return self._not_sent(drain, request, batch, fault)
+        if fault is not None and fault.kind == "duplicate":
+            outcomes = await asyncio.gather(*(self._post(drain, request, batch, fault) for _ in range(2)))
+            return next((one for one in outcomes if one.is_taken), outcomes[0])
+        return await self._post(drain, request, batch, fault)
+
+    def _lost_line(self, drain: LogDrain, state: DrainState) -> Line:
+        now = self._world.now()
+        since = (state.lost_since or now).isoformat(timespec="seconds")
+        text = f"Error L10 (output buffer overflow): {state.lost} messages dropped since {since}."
+        return Line(0, drain.app_id, now, "heroku", "logplex", text, _LOST_LINE_PRIORITY)
+
+    async def _post(self, drain: LogDrain, request: Message, batch: Batch, fault: Fault | None) -> _Outcome:
+        if self._client is None:
+            limits = httpx2.Timeout(_ANSWERS_WITHIN_SECONDS, connect=_CONNECTS_WITHIN_SECONDS)
+            self._client = httpx2.AsyncClient(transport=self._transport, trust_env=False, timeout=limits)
+        response: httpx2.Response | None = None
+        trouble: str | None = None
+        at, started = self._world.now(), time.perf_counter()
+        try:
+            async with asyncio.timeout(_ANSWERS_WITHIN_SECONDS):
+                response = await self._client.post(
+                    _without_credentials(drain.url), headers=request.headers, content=request.body
+                )
+        except (TimeoutError, httpx2.TimeoutException):
+            trouble = f"no answer within {_ANSWERS_WITHIN_SECONDS} s"
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
+            trouble = f"it could not be reached: {type(error).__name__}"
+        seconds = time.perf_counter() - started
+        if fault is not None and fault.kind == "slow":
+            await self._sleep(fault.seconds)
+            seconds += fault.seconds
+        status = None if response is None else response.status_code
+        if fault is not None and fault.kind == "lost_answer":
+            status, trouble = None, "the answer was lost"
+        elif seconds > _ANSWERS_WITHIN_SECONDS:
+            status, trouble = None, f"no answer within {_ANSWERS_WITHIN_SECONDS} s"
+        outcome = _judged(status, trouble)
+        findings = ([] if fault is None else [note(f"Fault: {fault}.")]) + _findings(outcome, batch)
+        answer = None if response is None else Message(response.headers, response.content)
+        self._record(drain, request, None if response is None else response.status_code, answer, findings, at, seconds)
+        return outcome
+
+    def _not_sent(self, drain: LogDrain, request: Message, batch: Batch, fault: Fault) -> _Outcome:
+        """Give the outcome of a request that never reached the drain."""
+        status = {"rate_limit": 429, "error": fault.status}.get(fault.kind)
+        outcome = _judged(status, "the connection was dropped" if status is None else None)
+        findings = [note(f"Fault: {fault}; the request did not reach the drain."), *_findings(outcome, batch)]
+        answer = None if status is None else Message({}, b"")
+        self._record(drain, request, status, answer, findings, self._world.now(), 0)
+        return outcome
+
+    def _record(
+        self,
+        drain: LogDrain,
+        request: Message,
+        status: int | None,
+        answer: Message | None,
+        findings: list[Finding],
+        at: datetime,
+        seconds: float,
+    ) -> None:
+        record_exchange(
+            self._world,
+            direction="logs",
+            method="POST",
+            url=drain.url,
+            request=request,
+            status=status,
+            answer=answer,
+            at=at,
+            seconds=seconds,
+            findings=findings,
+            addon_id=drain.addon_id,
+        )
+
+
+def _judged(status: int | None, trouble: str | None) -> _Outcome:
+    if status is not None and not 200 <= status < 300:
+        return _Outcome(status, f"it answered {status}")
+    return _Outcome(status, trouble)
+
+
+def _findings(outcome: _Outcome, batch: Batch) -> list[Finding]:
+    if outcome.is_taken:
+        return []
+    count = f"{len(batch.lines)} line{'s' if len(batch.lines) > 1 else ''}"
+    if outcome.is_final:
+        return [problem(f"Answered {outcome.status}: {count} lost, for a 4xx says that they can never be taken.")]
+    if batch.tries == _TRIES:
+        return [problem(f"The third try failed as well ({outcome.trouble}): {count} lost.")]
+    return [hint(f"The drain took nothing ({outcome.trouble}); the same batch is sent again, try {batch.tries + 1}.")]
+
+
+def _headers(drain: LogDrain, batch: Batch, count: int) -> dict[str, str]:
+    headers = {
+        "Content-Type": "application/logplex-1",
+        "Logplex-Msg-Count": str(count),
+        "Logplex-Frame-Id": batch.frame_id,
+        "Logplex-Drain-Token": drain.token,
+        "User-Agent": "Logplex/simulator",
+    }
+    parts = urlsplit(drain.url)
+    if parts.username is None:
+        return headers
+    credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+    return headers | {"Authorization": f"Basic {base64.b64encode(credentials).decode()}"}
+
+
+def _without_credentials(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
+
+
+async def _send_tcp(url: str, content: bytes) -> _Outcome:
+    parts = urlsplit(url)
+    try:
+        async with asyncio.timeout(_ANSWERS_WITHIN_SECONDS):
+            _, writer = await asyncio.open_connection(parts.hostname, parts.port or _SYSLOG_PORT)
+            try:
+                writer.write(content)
+                await writer.drain()
+            finally:
+                writer.close()
+            await writer.wait_closed()
+    except TimeoutError:
+        return _Outcome(None, f"no connection within {_ANSWERS_WITHIN_SECONDS} s")
+    except OSError as error:
+        return _Outcome(None, f"it could not be reached: {type(error).__name__}")
+    return _Outcome(None)
