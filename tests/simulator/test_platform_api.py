@@ -179,9 +179,9 @@ async def test_customers_do_not_do_the_partners_work(sim, http, installed):
 
 
 async def test_an_endpoint_that_is_not_there_says_so_and_is_recorded(http, bearer, installed, findings):
-    answer = await http.get("/addons/my-db/webhooks", headers=await bearer(installed))
+    answer = await http.get("/addons/my-db/builds", headers=await bearer(installed))
     assert (answer.status_code, answer.json()["id"]) == (404, "not_found")
-    assert "no endpoint GET /addons/my-db/webhooks" in findings()
+    assert "no endpoint GET /addons/my-db/builds" in findings()
 
 
 async def test_a_body_that_is_not_json_is_a_bad_request(http, bearer, installed):

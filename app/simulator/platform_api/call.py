@@ -57,7 +57,15 @@ class Call:
     @property
     def expand(self) -> frozenset[str]:
         """Return what Accept-Expansion asks to have embedded in full: `plan`, `addon_service`."""
-        return frozenset(part.strip() for part in self.request.headers.get("accept-expansion", "").split(","))
+        return self._names_in("accept-expansion")
+
+    @property
+    def include(self) -> frozenset[str]:
+        """Return what Accept-Inclusion asks to have besides: `addon:plan`, `config_vars`."""
+        return self._names_in("accept-inclusion")
+
+    def _names_in(self, header: str) -> frozenset[str]:
+        return frozenset(part.strip() for part in self.request.headers.get(header, "").split(","))
 
     @property
     def customer(self) -> Customer:

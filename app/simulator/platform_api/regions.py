@@ -13,7 +13,7 @@ _BEGAN_AT = moment(datetime(2024, 1, 1, tzinfo=UTC))
 
 
 async def list_regions(call: Call) -> Any:  # noqa: ARG001 - all handlers are alike
-    return [_region_shape(region) for region in REGIONS]
+    return [region_shape(region) for region in REGIONS]
 
 
 async def get_region(call: Call) -> Any:
@@ -40,7 +40,7 @@ def _one(shapes: list[Shape], ref: str, missing: HerokuError) -> Shape:
     raise missing
 
 
-def _region_shape(region: Region) -> Shape:
+def region_shape(region: Region) -> Shape:
     return {
         "country": region.country,
         "created_at": _BEGAN_AT,
