@@ -158,6 +158,19 @@ def bearer(token_for):
 
 
 @pytest.fixture
+def ask(sim, http):
+    """Ask the platform API as a person, by default the first, who owns the apps."""
+
+    async def request(method: str, path: str, body: Any = None, *, who: str = "ada", **headers: str) -> httpx2.Response:
+        (person,) = [one for one in sim.world.customers.values() if one.email.startswith(who)]
+        usual = {"Authorization": f"Bearer {person.api_key}", "Accept": "application/vnd.heroku+json; version=3"}
+        more = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await http.request(method, path, json=body, headers=usual | more)
+
+    return request
+
+
+@pytest.fixture
 def findings(sim):
     """What the verdict on the latest exchange says, or on an earlier one."""
 
