@@ -1,7 +1,7 @@
 """What every page and endpoint of the simulator works with, carried by the ASGI application and never global."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import jinja2
@@ -10,6 +10,7 @@ from starlette.requests import Request
 from .calls import Calls
 from .faults import Faults
 from .log_delivery import LogDeliveries
+from .logins import Logins
 from .logs import Logs
 from .offer import Offer
 from .rate_limit import RateLimit
@@ -29,6 +30,7 @@ class Parts:
     templates: jinja2.Environment
     url: str
     addon_sso_url: str
+    logins: Logins = field(default_factory=Logins)
 
     @property
     def offer(self) -> Offer:

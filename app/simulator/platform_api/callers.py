@@ -5,20 +5,27 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from app.simulator.credentials import token_of
-from app.simulator.errors import unauthorized
+from app.simulator.authorizations import find_token
+from app.simulator.credentials import basic_of, token_of
+from app.simulator.errors import forbidden, unauthorized
 from app.simulator.parts import parts
 from app.simulator.records import AddOn, App, Customer
 from app.simulator.verdicts import problem
 from app.simulator.world import World
 
+from .scopes import may
+
 
 @dataclass(frozen=True)
 class Caller:
-    """Either an add-on with one resource's token, or a customer with an API key, or neither on a public endpoint."""
+    """Either an add-on with one resource's token, or a customer with one of theirs, or neither on a public endpoint.
+
+    `scope` is that of the customer's token.
+    """
 
     addon: AddOn | None
     customer: Customer | None
+    scope: tuple[str, ...] = ("global",)
 
     @property
     def account(self) -> str:
@@ -55,21 +62,33 @@ def find_caller(request: Request) -> Caller:
             findings.append(problem("The access token has expired: refresh it before its eight hours are over."))
             raise unauthorized()
         return Caller(world.addons[access.addon_id], None)
-    customer = customer_with(world, token)
-    if customer is None:
+    caller = _person_with(world, token)
+    if caller is None:
         findings.append(problem("The token is unknown, or its add-on was removed."))
         raise unauthorized()
-    return Caller(None, customer)
+    name, _ = basic_of(request) or ("", "")
+    if caller.customer is not None and name not in {"", caller.customer.email}:
+        raise unauthorized("The password is not that of this e-mail address.")
+    if not may(caller.scope, request.method, request.url.path):
+        raise forbidden("The scope of this token does not allow that.")
+    return caller
 
 
 def is_customer(request: Request) -> bool:
     """Tell a person's tool from an add-on: by its token, or, when it sent none, as the Heroku CLI says who it is."""
     token = token_of(request)
     if token:
-        return customer_with(parts(request).world, token) is not None
+        return _person_with(parts(request).world, token) is not None
     return "heroku-cli" in request.headers.get("user-agent", "")
 
 
-def customer_with(world: World, token: str) -> Customer | None:
+def _person_with(world: World, token: str) -> Caller | None:
+    """Find whose API key this is, or whose authorization it belongs to."""
     given = token.encode()
-    return next((one for one in world.customers.values() if hmac.compare_digest(one.api_key.encode(), given)), None)
+    for customer in world.customers.values():
+        if hmac.compare_digest(customer.api_key.encode(), given):
+            return Caller(None, customer)
+    authorization = find_token(world, token)
+    if authorization is None:
+        return None
+    return Caller(None, world.customers[authorization.customer_id], tuple(authorization.scope))
