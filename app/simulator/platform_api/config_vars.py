@@ -25,5 +25,5 @@ async def get_release_config_vars(call: Call) -> Any:
 ROUTES = [
     api("GET", "/apps/{app}/config-vars", get_config_vars, is_for_people=True),
     api("PATCH", "/apps/{app}/config-vars", change_config_vars, is_for_people=True),
-    api("GET", "/apps/{app}/releases/{release}/config-vars", get_release_config_vars),
+    api("GET", "/apps/{app}/releases/{release}/config-vars", get_release_config_vars, is_for_people=True),
 ]
