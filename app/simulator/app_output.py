@@ -40,8 +40,9 @@ def _of_dyno(app: App, dyno: Dyno, action: str) -> list[str]:
         return ["Process exited with status 0", "State changed from up to complete"]
     number = int(dyno.name.rpartition(".")[2])
     is_restart = any(line.type == dyno.type and number <= line.quantity for line in app.formation)
-    before = ["Restarting", f"State changed from {dyno.state} to starting"] if is_restart else []
-    return [*before, "Stopping all processes with SIGTERM", "Process exited with status 143"]
+    restart = ["Restarting", "State changed from up to starting"] if dyno.state == "up" else ["Restarting"]
+    stop = ["Stopping all processes with SIGTERM", "Process exited with status 143"]
+    return [*restart, *stop] if is_restart else stop
 
 
 def visit(logs: Logs, app: App) -> None:

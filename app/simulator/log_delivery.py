@@ -39,6 +39,7 @@ _PAUSE = timedelta(seconds=1)
 _CONNECTS_WITHIN_SECONDS = 3
 _ANSWERS_WITHIN_SECONDS = 5
 _SYSLOG_PORT = 514
+_DELIVERED_SCHEMES = frozenset({"https", "http", "syslog"})
 _LOST_LINE_PRIORITY = 172
 
 
@@ -127,10 +128,14 @@ class LogDeliveries:
     def state(self, drain: LogDrain) -> DrainState:
         return self._states.setdefault(drain.id, DrainState())
 
+    def reaches(self, drain: LogDrain) -> bool:
+        """Tell whether this simulator delivers by the drain's scheme."""
+        return urlsplit(drain.url).scheme in _DELIVERED_SCHEMES
+
     def take(self, line: Line) -> None:
         """Let a new line wait for every drain of its app."""
         for drain in self._world.log_drains.values():
-            if drain.app_id != line.app_id or drain.url.startswith("syslog+tls:"):
+            if drain.app_id != line.app_id or not self.reaches(drain):
                 continue
             state, now = self.state(drain), self._world.now()
             is_in_trouble = state.failing_since is not None and now - state.failing_since > _IN_TROUBLE_AFTER

@@ -41,12 +41,12 @@ class SyslogMessage:
 
 
 def http_frame(line: Line) -> bytes:
-    """Frame a line for an HTTP drain: no structured data, and `host` for a host."""
-    return _framed(f"<{line.priority}>1 {_moment(line.at)} host {line.source} {line.process} - {line.text}")
+    """Frame a line for an HTTP drain: no structured data, `host` for a host, and a line end that counts."""
+    return _framed(f"<{line.priority}>1 {_moment(line.at)} host {line.source} {line.process} - {line.text}\n")
 
 
 def tcp_frame(line: Line, token: str) -> bytes:
-    """Frame a line for a syslog drain: whole RFC 5424, the drain's token for a host, a line end for readers by line."""
+    """Frame a line for a syslog drain: whole RFC 5424, and the drain's token for a host."""
     return _framed(f"<{line.priority}>1 {_moment(line.at)} {token} {line.source} {line.process} - - {line.text}\n")
 
 

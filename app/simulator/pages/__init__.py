@@ -12,6 +12,7 @@ from . import (
     exchanges,
     faults,
     login,
+    logs,
     people,
     programs,
     sso,
@@ -26,6 +27,7 @@ __all__ = ["error_pages", "routes", "template_environment"]
 _MODULES = (
     apps,
     app_settings,
+    logs,
     catalog,
     addons,
     sso,
