@@ -164,3 +164,10 @@ async def test_every_answer_has_a_request_id_even_a_refusal(ask):
     assert len(ids) == 3
     assert answers[1].json() == {"id": "not_found", "message": "Couldn't find that app.", "resource": "app"}
     assert set(answers[2].json()) == {"id", "message"}
+
+
+async def test_a_list_of_things_without_ids_bears_the_range_that_some_clients_always_send(sim, http, bearer):
+    installed = await sim.calls.provision("shop", "basic")
+    headers = {**await bearer(installed), "Range": "id ..; max=1000"}
+    answer = await http.get(f"/addons/{installed.id}/config", headers=headers)
+    assert (answer.status_code, [one["name"] for one in answer.json()]) == (200, ["ACME_POSTGRES_URL"])

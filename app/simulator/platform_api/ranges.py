@@ -68,6 +68,9 @@ def page_of(items: Sequence[dict[str, Any]], header: str | None, keys: Sequence[
 
 def _read(header: str, keys: Sequence[str]) -> _Asked:
     found = _RANGE.fullmatch(header)
+    if found is not None and found["key"] == "id" and "id" not in keys:
+        # Some clients send `id ..; max=1000` with every call, also for what has no id.
+        return _Asked(keys[0])
     if found is None or found["key"] not in keys:
         raise _unsatisfiable(f"The Range header must order by one of {', '.join(keys)}, as in `{keys[0]} ..; max=200`.")
     most, is_descending = _USUAL_MAX, False
