@@ -1,8 +1,11 @@
 """Webhook subscriptions, deliveries and events in the platform API, and what events are made of."""
 
+from typing import get_args
+
 import pytest
 
-from app.simulator import attaching
+from app.simulator import AddOnFailed, app_config, apps, attaching, dynos
+from app.simulator.world import EventKind
 
 HOOK = {"include": ["api:app", "api:addon"], "level": "sync", "url": "http://receiver.test/hooks"}
 VENDOR = "application/vnd.heroku+json; version=3"
@@ -227,6 +230,64 @@ async def test_an_event_says_what_happened_to_what_by_whom(subscribe, sim, told)
     assert payload["previous_data"]["plan"]["name"] == "acme-postgres:basic"
     owner = next(iter(sim.world.customers.values()))
     assert payload["actor"] == {"email": owner.email, "id": owner.id}
+
+
+async def test_every_change_of_an_app_and_its_addon_is_told(sim, subscribe, told):
+    world, shop = sim.world, sim.world.app("shop")
+    ada, ben, zoe = world.customers.values()
+    await subscribe(include=[f"api:{kind}" for kind in get_args(EventKind)])
+    installed = await sim.calls.provision("shop", "basic")
+
+    def latest(kind):
+        payload = told(shop, f"api:{kind}")
+        return payload["action"], payload["previous_data"], payload["actor"]["email"]
+
+    assert latest("addon-attachment") == ("create", {}, ada.email)
+    world.rename_addon(installed, "main-database", by_email=ben.email)
+    action, previous, actor = latest("addon")
+    assert (action, previous["name"] != "main-database", actor) == ("update", True, ben.email)
+    apps.rename(world, shop, "bigger-shop", by=ada)
+    action, previous, actor = latest("app")
+    assert (action, previous["name"], actor) == ("update", "shop", ada.email)
+    apps.set_maintenance(world, shop, is_on=True, by=ben)
+    assert latest("app") == ("update", {"maintenance": False}, ben.email)
+    apps.remove_collaborator(world, shop, zoe, by=ada)
+    assert latest("collaborator") == ("destroy", {}, ada.email)
+    apps.add_collaborator(world, shop, zoe, by=ada)
+    assert latest("collaborator") == ("create", {}, ada.email)
+    dynos.scale(world, shop, [(shop.formation[0], 2, None)], by_email=ben.email)
+    assert latest("formation") == ("update", {"quantity": 1}, ben.email)
+    assert latest("dyno")[0] == "create"
+    dynos.scale(world, shop, [(shop.formation[0], 1, None)], by_email=ben.email)
+    assert latest("dyno")[0] == "destroy"
+    app_config.change(world, shop, {"LOG_LEVEL": "info"}, by_email=ben.email)
+    assert latest("release") == ("create", {}, ben.email)
+    await sim.calls.deprovision(installed, by_email=ben.email)
+    assert latest("addon") == ("destroy", {}, ben.email)
+    assert latest("addon-attachment") == ("destroy", {}, ben.email)
+    await apps.delete(world, sim.calls, shop, by=ada)
+    assert latest("app") == ("destroy", {}, ada.email)
+
+
+async def test_a_provision_that_comes_to_nothing_is_told_from_beginning_to_end(sim, subscribe, addon, told):
+    await subscribe(include=["api:addon"])
+    addon.answers["POST"] = (422, {"message": "No room left."})
+    with pytest.raises(AddOnFailed):
+        await sim.calls.provision("shop", "basic")
+    events = [one.payload for one in sim.world.webhook_events.values()]
+    assert [payload["action"] for payload in events] == ["create", "destroy"]
+    assert len({payload["data"]["id"] for payload in events}) == 1
+
+
+async def test_provisioning_is_finished_by_the_partner(sim, http, bearer, subscribe, addon, told):
+    await subscribe(include=["api:addon"])
+    addon.answers["POST"] = (202, {"id": "x"})
+    installed = await sim.calls.provision("shop", "basic")
+    answer = await http.post(f"/addons/{installed.id}/actions/provision", headers=await bearer(installed))
+    assert answer.status_code == 200
+    payload = told(sim.world.app("shop"), "api:addon")
+    assert (payload["action"], payload["previous_data"]["state"]) == ("update", "provisioning")
+    assert payload["actor"]["email"] == "acme-postgres@addons.heroku.com"
 
 
 async def test_what_a_partner_does_is_done_by_its_pseudo_user(http, subscribe, bearer, sim, told):

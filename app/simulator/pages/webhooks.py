@@ -24,12 +24,13 @@ _SHOWN_DELIVERIES = 50
 
 @dataclass(frozen=True)
 class _Shown:
-    """A delivery with what belongs to it. `owner` is the app or add-on, `subject` what the event's thing is called."""
+    """A delivery with what belongs to it. `owner` names the app or add-on, `subject` what happened to."""
 
     delivery: WebhookDelivery
     webhook: Webhook
     event: WebhookEvent
     owner: str
+    url: str
     subject: str
     payload: str
 
@@ -73,7 +74,15 @@ async def remove(request: Request, fields: Mapping[str, str]) -> str:  # noqa: A
 def _shown(world: World, delivery: WebhookDelivery) -> _Shown:
     event, webhook = world.webhook_events[delivery.event_id], world.webhooks[delivery.webhook_id]
     payload = masked_body(json.dumps(event.payload).encode(), "application/json", ())
-    return _Shown(delivery, webhook, event, _owner_name(world, webhook), _subject(event.payload["data"]), payload)
+    return _Shown(
+        delivery,
+        webhook,
+        event,
+        owner=_owner_name(world, webhook),
+        url=masked_url(webhook.url),
+        subject=_subject(event.payload["data"]),
+        payload=payload,
+    )
 
 
 def _owner_name(world: World, webhook: Webhook) -> str:
