@@ -7,17 +7,16 @@ here is stated at the place.
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 from . import attaching, log_drains, sso, verdicts
 from .errors import AddOnFailed, HerokuError, invalid
+from .grants import grant_shape, new_grant
 from .log_tokens import input_url
 from .offer import Offer, provider_region
-from .records import AddOn, App, Customer, Grant, PendingDelete
+from .records import AddOn, App, Customer, PendingDelete
 from .wire import Answer, Wire
 from .world import World
 
-GRANT_LIVES = timedelta(minutes=5)
 PROVISIONING_ENDS_AFTER = timedelta(hours=12)
 # How long Heroku goes on with a DELETE that fails is not documented: a day, ever slower, is enough to be seen.
 _DELETES_END_AFTER = timedelta(hours=24)
@@ -95,20 +94,13 @@ class Calls:
             await self._start_delete(addon)
 
     def _provision_request(self, addon: AddOn) -> dict[str, Any]:
-        grant = Grant(str(uuid4()), addon.id, self._world.now() + GRANT_LIVES)
-        self._world.grants[grant.code] = grant
         body: dict[str, Any] = {
             "uuid": addon.id,
             "name": addon.name,
             "plan": addon.plan,
             "region": provider_region(addon.region),
             "callback_url": f"{self._url}/addons/{addon.id}",
-            "oauth_grant": {
-                "code": grant.code,
-                "type": "authorization_code",
-                # An offset without a colon, as in Heroku's own example: a strict parser must meet it here first.
-                "expires_at": grant.expires_at.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            },
+            "oauth_grant": grant_shape(new_grant(self._world, addon)),
             "options": addon.options,
         }
         log_input_url = input_url(addon, addon.app_id, self._url)

@@ -21,6 +21,13 @@ async def read_form(request: Request) -> dict[str, str]:
         raise HerokuError(400, "bad_request", "The form cannot be read.") from None
 
 
+async def read_fields(request: Request) -> dict[str, str]:
+    """Return the fields of a form, or the texts of a JSON object: OAuth's clients send either."""
+    if "json" not in request.headers.get("content-type", "").lower():
+        return await read_form(request)
+    return {name: value for name, value in (await read_json(request)).items() if isinstance(value, str)}
+
+
 async def read_json(request: Request) -> dict[str, Any]:
     """Return the JSON object of the body, an empty one when there is no body."""
     body = await _body(request)

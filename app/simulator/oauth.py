@@ -13,8 +13,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from .errors import HerokuError, unauthorized
-from .forms import read_form
+from .credentials import is_partner
+from .errors import HerokuError, forbidden, not_found, unauthorized
+from .forms import read_fields
+from .grants import grant_shape, new_grant
 from .parts import parts
 from .recording import recorded
 from .records import AccessToken, AddOn, RefreshToken
@@ -27,7 +29,7 @@ ACCESS_TOKEN_LIVES = timedelta(hours=8)
 async def issue_token(request: Request) -> Response:
     world, offer = parts(request).world, parts(request).offer
     query = dict(parse_qsl(request.url.query, keep_blank_values=True))
-    fields = query | await read_form(request)
+    fields = query | await read_fields(request)
     if query:
         request.state.findings.append(problem("Secrets in the query string end up in logs: send a form body."))
     if not hmac.compare_digest(fields.get("client_secret", "").encode(), offer.client_secret.encode()):
@@ -103,5 +105,25 @@ def _new_refresh_token(world: World, addon_id: str) -> RefreshToken:
     return refresh
 
 
+async def reissue_grant(request: Request) -> Response:
+    """Give a partner who missed a grant's five minutes another one, if Heroku allowed this partner to ask."""
+    world = parts(request).world
+    if not is_partner(world, request):
+        request.state.findings.append(problem("The manifest's id and password were not sent as Basic."))
+        raise unauthorized()
+    if not world.oauth.reissues_grants:
+        raise forbidden("This add-on may not fetch grants again.")
+    addon = world.addons.get(request.path_params["uuid"])
+    if addon is None or addon.state == "deprovisioned":
+        raise not_found("resource")
+    request.state.addon_id = addon.id
+    grant = new_grant(world, addon)
+    world.changed()
+    return JSONResponse(grant_shape(grant), headers={"Cache-Control": "no-store"})
+
+
 def routes() -> list[Route]:
-    return [Route("/oauth/token", recorded(lambda _: "tokens", issue_token), methods=["POST"])]
+    return [
+        Route("/oauth/token", recorded(lambda _: "tokens", issue_token), methods=["POST"]),
+        Route("/vendor/resources/{uuid}/oauth-grant", recorded(lambda _: "tokens", reissue_grant), methods=["GET"]),
+    ]

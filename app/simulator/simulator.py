@@ -15,15 +15,17 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from . import app_output, dynos, log_drains, log_input, log_tokens, oauth, pages, platform_api, state
+from . import app_output, dynos, log_drains, log_input, log_tokens, oauth, pages, partner_portal, platform_api, state
 from .calls import Calls
 from .faults import Faults
 from .guard import Guard
 from .log_delivery import LogDeliveries
 from .logs import Logs
+from .manifests import settle_manifest
 from .offer import read_offer
 from .parts import Parts
 from .rate_limit import RateLimit
+from .service_secret import settle_client_secret
 from .webhook_delivery import WebhookDeliveries
 from .webhook_events import WebhookEvents
 from .wire import Wire
@@ -61,6 +63,8 @@ class Simulator:
         self._state_path = state_path
         self._watchers: list[asyncio.Event] = []
         self.world = World(**(vars(saved) if saved else {"slug": offer.slug}), offer=offer, clock=clock)
+        settle_client_secret(self.world)
+        settle_manifest(self.world, manifest)
         self.world.on_change = self._changed
         self.faults = Faults(on_change=self.world.changed)
         self._wire = Wire(self.world, self.faults, transport=transport, sleep=sleep)
@@ -85,6 +89,7 @@ class Simulator:
                 *pages.routes(),
                 Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
                 *oauth.routes(),
+                *partner_portal.routes(),
                 *log_input.routes(),
                 *platform_api.routes(),
             ],

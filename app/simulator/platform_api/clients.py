@@ -89,13 +89,14 @@ def _name(value: Any) -> str:
 
 
 def _redirect_uri(value: Any) -> str:
+    refusal = invalid("Redirect URI must be an https URL, or http to this machine.")
     try:
         url = urlsplit(value if isinstance(value, str) else "")
         host = url.hostname
     except ValueError:
-        host = None
-    if host is None or not (url.scheme == "https" or (url.scheme == "http" and host in _LOOPBACK)):
-        raise invalid("Redirect URI must be an https URL, or http to this machine.")
+        raise refusal from None
+    if not host or not (url.scheme == "https" or (url.scheme == "http" and host in _LOOPBACK)):
+        raise refusal
     return str(value)
 
 

@@ -1,0 +1,79 @@
+"""Usage that a partner reports by the hour, for plans that are billed by it: each record is judged by itself."""
+
+import math
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from .errors import invalid
+from .portal_records import Usage
+from .shapes import Shape, moment
+from .world import World
+
+_KEPT = 5000
+
+
+def take_usages(world: World, batch: dict[str, Any]) -> Shape:
+    """Take `{"timestamp", "usages": [{"quantity", "resource": {"id"}, "unit": {"name"}}]}` and say what became of each.
+
+    The timestamp is the start of the previous hour and nothing else; one record for each hour, resource and unit.
+    """
+    hour_at = world.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    if batch.get("timestamp") != moment(hour_at):
+        raise invalid(f"The timestamp must be the start of the previous hour, {moment(hour_at)}.")
+    usages = batch.get("usages")
+    if not isinstance(usages, list) or not usages:
+        raise invalid("usages must be a list that is not empty.")
+    answers = []
+    for raw in usages:
+        usage = Usage(
+            id=str(uuid4()),
+            addon_id=str(_inner(raw, "resource", "id")),
+            unit=str(_inner(raw, "unit", "name") or ""),
+            quantity=_quantity(raw),
+            hour_at=hour_at,
+        )
+        errors = _errors(world, usage)
+        if not errors:
+            world.portal.usages.append(usage)
+        answers.append(_shape(usage, errors))
+    del world.portal.usages[:-_KEPT]
+    world.changed()
+    return {"id": str(uuid4()), "timestamp": moment(hour_at), "usages": answers}
+
+
+def _errors(world: World, usage: Usage) -> dict[str, list[str]]:
+    errors = {}
+    if usage.quantity < 0:
+        errors["quantity"] = ["must be a number that is not negative"]
+    if usage.addon_id not in {addon.id for addon in world.installed()}:
+        errors["resource"] = ["is not installed"]
+    if not usage.unit:
+        errors["unit"] = ["needs a name"]
+    same = (usage.addon_id, usage.unit, usage.hour_at)
+    if any((one.addon_id, one.unit, one.hour_at) == same for one in world.portal.usages):
+        errors["unit"] = ["was reported for this resource and hour already"]
+    return errors
+
+
+def _shape(usage: Usage, errors: dict[str, list[str]]) -> Shape:
+    shape = {
+        "id": usage.id,
+        "quantity": usage.quantity,
+        "resource": {"id": usage.addon_id},
+        "status": "rejected" if errors else "accepted",
+        "unit": {"name": usage.unit},
+    }
+    return {**shape, "errors": errors} if errors else shape
+
+
+def _inner(raw: Any, name: str, key: str) -> Any:
+    inner = raw.get(name) if isinstance(raw, dict) else None
+    return inner.get(key) if isinstance(inner, dict) else None
+
+
+def _quantity(raw: Any) -> float:
+    """Return the quantity, -1 for what is no number."""
+    value: Any = raw.get("quantity") if isinstance(raw, dict) else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and math.isfinite(value) else -1
