@@ -76,7 +76,7 @@ class Calls:
                 self._finish_provision(addon, answer, by_email)
         except BaseException as error:
             if addon.state != "deprovisioned":
-                world.forget(addon)
+                world.forget(addon, by_email=by_email)
                 for one in replaced:
                     if world.addons[one.addon_id].state != "deprovisioned":
                         attaching.attach(world, world.addons[one.addon_id], app, one.name, confirm=app.name)

@@ -97,7 +97,7 @@ def addon_shape(world: World, addon: AddOn, url: str, expand: frozenset[str] = f
         "provider_id": addon.provider_id or addon.id,
         "state": addon.state,
         "updated_at": moment(addon.updated_at),
-        "web_url": f"{url}/sso/apps/{app.id}/addons/{addon.id}",
+        "web_url": None if addon.state == "deprovisioned" else f"{url}/sso/apps/{app.id}/addons/{addon.id}",
     }
     return shape if addon.provision_message is None else {**shape, "provision_message": addon.provision_message}
 

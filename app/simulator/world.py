@@ -241,9 +241,9 @@ class World(Records):
         for app in apps:
             self.log(f"{addon.name} was removed: {why}", app=app, addon=addon)
 
-    def forget(self, addon: AddOn) -> None:
+    def forget(self, addon: AddOn, *, by_email: str | None = None) -> None:
         """Undo an installation that never came to be."""
-        self._take_off(addon)
+        self._take_off(addon, by_email)
         del self.addons[addon.id]
         self.changed()
 

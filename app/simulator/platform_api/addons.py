@@ -126,7 +126,7 @@ def _failed(call: Call, ref: str) -> AddOn | None:
     failed = [one for one in world.addons.values() if one.failed_at is not None and ref in {one.id, one.name}]
     for one in reversed(failed):
         owner = world.apps.get(one.app_id)
-        if owner is not None and app in {None, owner} and call.caller.may_see_app(world, owner):
+        if owner is not None and app in (None, owner) and call.caller.may_see_app(world, owner):
             return one
     return None
 
