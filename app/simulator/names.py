@@ -31,6 +31,10 @@ _COLOURS = (
 # A dyno, as `web.1`, or what else prints, as `router`.
 PROCESS_NAME = re.compile(r"[a-z][a-z0-9_-]{0,29}(\.[0-9]{1,5})?")
 APP_NAME = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")
+APP_NAME_RULE = (
+    "Name must start with a letter, end with a letter or digit, be 3 to 30 characters long "
+    "and contain only lower-case letters, digits and dashes."
+)
 ADD_ON_NAME = re.compile(r"[a-zA-Z][A-Za-z0-9_-]+")
 ATTACHMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from uuid import NAMESPACE_DNS, uuid4, uuid5
 
 from .errors import invalid, not_found
-from .names import ADD_ON_NAME, APP_NAME, new_addon_name
+from .names import ADD_ON_NAME, APP_NAME, APP_NAME_RULE, new_addon_name
 from .offer import Offer
 from .records import Activity, AddOn, App, Attachment, Customer, Exchange, Records, Release
 
@@ -121,15 +121,11 @@ class World(Records):
 
     def check_app_name(self, name: str) -> None:
         if not APP_NAME.fullmatch(name):
-            raise invalid(
-                "Name must start with a letter, end with a letter or digit, be 3 to 30 characters long "
-                "and contain only lower-case letters, digits and dashes."
-            )
+            raise invalid(APP_NAME_RULE)
         if any(app.name == name for app in self.apps.values()):
             raise invalid(f"Name {name} is already taken.")
 
     def config_name(self, attachment: Attachment, config_var: str) -> str:
-        """Return the name an app sees: the add-on's prefix makes way for the attachment's name."""
         return self.offer.config_name(attachment.name, config_var)
 
     def config_vars(self, app: App) -> dict[str, str]:
