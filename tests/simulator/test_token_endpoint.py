@@ -1,3 +1,4 @@
+import httpx2
 import pytest
 
 from app.simulator.troubles import expire_access_tokens
@@ -94,3 +95,76 @@ async def test_secrets_in_the_query_work_but_are_a_problem(http, grant, findings
 async def test_an_unknown_grant_type_is_a_bad_request(http, grant):
     answer = await http.post("/oauth/token", data={**grant, "grant_type": "password"})
     assert (answer.status_code, answer.json()["id"]) == (400, "bad_request")
+
+
+async def test_a_json_body_is_as_good_as_a_form(http, grant):
+    first = await http.post("/oauth/token", json=grant)
+    assert first.status_code == 200
+    assert (await http.post("/oauth/token", json=refresh(first.json()))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"grant_type": "authorization_code", "code": "a-made-up-code", "client_secret": SECRET},
+        {"grant_type": "refresh_token", "refresh_token": "a-made-up-token", "client_secret": SECRET},
+        {"grant_type": "refresh_token", "refresh_token": "a-made-up-token", "client_secret": "a-made-up-secret"},
+        {"grant_type": "authorization_code", "client_secret": SECRET},
+        {},
+    ],
+)
+async def test_a_refusal_says_why_without_quoting_what_was_sent(sim, http, fields):
+    answer = await http.post("/oauth/token", data=fields)
+    assert answer.status_code == 401
+    assert answer.json().keys() == {"id", "message"}
+    assert answer.json()["id"] == "unauthorized"
+    kept = repr(sim.world.exchanges[-1])
+    for secret in (SECRET, "a-made-up-code", "a-made-up-token", "a-made-up-secret"):
+        assert secret not in answer.text + kept
+
+
+async def test_a_reset_of_the_client_secret_ends_access_tokens_and_keeps_refresh_tokens(http, grant, installed):
+    first = (await http.post("/oauth/token", data=grant)).json()
+    headers = {"Authorization": f"Bearer {first['access_token']}"}
+    assert (await http.get(f"/addons/{installed.id}", headers=headers)).status_code == 200
+    reset = await http.post("/simulator/client-secret")
+    fresh = reset.json()["client_secret"]
+    assert (reset.status_code, reset.headers["cache-control"]) == (201, "no-store")
+    assert fresh != SECRET
+    assert (await http.get(f"/addons/{installed.id}", headers=headers)).status_code == 401
+    assert (await http.post("/oauth/token", data=refresh(first))).status_code == 401
+    again = await http.post("/oauth/token", data={**refresh(first), "client_secret": fresh})
+    assert again.status_code == 200
+    headers = {"Authorization": f"Bearer {again.json()['access_token']}"}
+    assert (await http.get(f"/addons/{installed.id}", headers=headers)).status_code == 200
+
+
+async def test_the_reset_secret_is_on_the_page_and_outlives_a_restart(make, tmp_path):
+    path = tmp_path / "state.json"
+    before = make(state_path=path)
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(before.app), base_url="http://heroku.test") as http:
+        assert (await http.post("/marketplace/people/client-secret")).status_code == 303
+        fresh = before.world.offer.client_secret
+        assert fresh in (await http.get("/marketplace/people")).text
+    before.save()
+    assert fresh != SECRET
+    assert make(state_path=path).world.offer.client_secret == fresh
+    assert make(state_path=path, client_secret=fresh).world.offer.client_secret == fresh
+    given_anew = make(state_path=path, client_secret="yet-another-secret")
+    assert given_anew.world.offer.client_secret == "yet-another-secret"
+    assert fresh not in repr(before.world)
+
+
+async def test_a_missed_grant_is_given_again_only_to_a_partner_who_may_ask(sim, http, installed, grant, clock):
+    path, partner = f"/vendor/resources/{installed.id}/oauth-grant", ("acme-postgres", "manifest-password")
+    clock.move(minutes=6)
+    assert (await http.get(path, auth=partner)).status_code == 403
+    await http.post("/marketplace/people/reissue", data={"reissues": "yes"})
+    assert (await http.get(path)).status_code == 401
+    assert (await http.get(path, auth=("acme-postgres", "wrong"))).status_code == 401
+    again = (await http.get(path, auth=partner)).json()
+    assert again.keys() == {"code", "type", "expires_at"}
+    assert again["code"] not in repr(sim.world.exchanges)
+    assert (await http.post("/oauth/token", data={**grant, "code": again["code"]})).status_code == 200
+    await sim.calls.deprovision(installed)
+    assert (await http.get(path, auth=partner)).status_code == 404

@@ -84,7 +84,8 @@ def _minutes_in(body: dict[str, Any]) -> float:
         raise invalid('The body must be {"minutes": n} or {"hours": n}.')
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in body.values()):
         raise invalid("The clock moves by a number of minutes or hours.")
-    return float(sum(value * units[name] for name, value in body.items()))
+    minutes: float = sum(value * units[name] for name, value in body.items())
+    return minutes
 
 
 async def _move(known: Parts, minutes: float) -> None:
