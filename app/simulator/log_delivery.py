@@ -165,7 +165,8 @@ class LogDeliveries:
         if state.next_at is not None and state.next_at > self._world.now():
             return None
         if state.batch is None and state.waiting:
-            state.batch, size = Batch([state.waiting.popleft()]), 0
+            state.batch = Batch([state.waiting.popleft()])
+            size = len(http_frame(state.batch.lines[0]))
             while state.waiting and (size := size + len(http_frame(state.waiting[0]))) < _BATCH_BYTES:
                 state.batch.lines.append(state.waiting.popleft())
         return state.batch
