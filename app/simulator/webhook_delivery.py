@@ -73,9 +73,14 @@ class WebhookDeliveries:
     async def start_due(self) -> None:
         """Set to work on every line whose first delivery is due, and wait for none: a receiver may be slow."""
         self._working = {key: task for key, task in self._working.items() if not task.done()}
-        for webhook in list(self._world.webhooks.values()):
-            if webhook.id not in self._working and self._due(webhook):
-                self._working[webhook.id] = asyncio.create_task(self._work_off(webhook))
+        heads: dict[str, WebhookDelivery] = {}
+        for delivery in self._world.webhook_deliveries.values():
+            if not delivery.is_finished:
+                heads.setdefault(delivery.webhook_id, delivery)
+        for webhook_id, head in heads.items():
+            if webhook_id not in self._working and self._is_due(head):
+                work = self._work_off(self._world.webhooks[webhook_id])
+                self._working[webhook_id] = asyncio.create_task(work)
 
     async def deliver_due(self) -> None:
         """Deliver what is due, waiting at most for the time of one attempt; the rest goes on in the background."""
@@ -88,14 +93,12 @@ class WebhookDeliveries:
     def _line(self, webhook: Webhook) -> list[WebhookDelivery]:
         return [one for one in deliveries_of(self._world, webhook) if not one.is_finished]
 
-    def _due(self, webhook: Webhook) -> list[WebhookDelivery]:
-        """Return the line when its head may be tried now; the head holds back all others."""
-        line = self._line(webhook)
-        is_due = line and (line[0].next_attempt_at is None or line[0].next_attempt_at <= self._world.now())
-        return line if is_due else []
+    def _is_due(self, head: WebhookDelivery) -> bool:
+        return head.next_attempt_at is None or head.next_attempt_at <= self._world.now()
 
     async def _work_off(self, webhook: Webhook) -> None:
-        while line := self._due(webhook):
+        """Try one delivery after the other; a head that must wait holds back the rest."""
+        while (line := self._line(webhook)) and self._is_due(line[0]):
             async with self._at_once:
                 await self._advance(webhook, line[0])
 

@@ -28,6 +28,8 @@ from .world import Event, EventKind, World
 _KEPT_FOR = timedelta(days=7)
 _KEPT_EACH = 300
 _KEPT_IN_ALL = 1000
+# Nothing changes them once they are: there is no need to remember how they looked.
+_NEVER_UPDATED = frozenset({"addon-attachment", "release"})
 _VERSION = "application/vnd.heroku+json; version=3"
 
 
@@ -39,7 +41,7 @@ class WebhookEvents:
         self._url = url.rstrip("/")
         self._last_seen: dict[str, dict[str, Shape]] = {}
         for app in world.apps.values():
-            self._see(app)
+            self._see_all(app)
 
     def publish(self, event: Event) -> None:
         """Make an event for each app and add-on with a subscription that includes it, and its deliveries."""
@@ -49,11 +51,7 @@ class WebhookEvents:
             self._tell(webhooks, include, self._payload(event, data))
         if event.action == "destroy" and event.kind in {"addon", "app"}:
             self._end(data["id"])
-        for app in event.apps:
-            if event.kind == "app" and event.action == "destroy":
-                self._last_seen.pop(app.id, None)
-            else:
-                self._see(app)
+        self._see(event, data)
         self._forget_old()
         world.changed()
 
@@ -62,14 +60,15 @@ class WebhookEvents:
 
         An add-on hears of itself and of the apps it is attached to, not of other add-ons there.
         """
+        candidates = [one for one in self._world.webhooks.values() if include in one.include and one.ended_at is None]
+        scope_ids = {app.id for app in event.apps}
         if event.addon is not None:
-            addon_ids = {event.addon.id}
-        else:
-            addon_ids = {addon.id for app in event.apps for addon in self._addons_on(app)}
-        scope_ids = addon_ids | {app.id for app in event.apps}
+            scope_ids.add(event.addon.id)
+        elif any(webhook.scope == "addon" for webhook in candidates):
+            scope_ids |= {addon.id for app in event.apps for addon in self._addons_on(app)}
         found: dict[str, list[Webhook]] = {}
-        for webhook in self._world.webhooks.values():
-            if webhook.scope_id in scope_ids and include in webhook.include and webhook.ended_at is None:
+        for webhook in candidates:
+            if webhook.scope_id in scope_ids:
                 found.setdefault(webhook.scope_id, []).append(webhook)
         return found.values()
 
@@ -131,15 +130,31 @@ class WebhookEvents:
             if webhook.scope_id == scope_id and webhook.ended_at is None:
                 webhook.ended_at = self._world.now()
 
-    def _see(self, app: App) -> None:
-        """Remember how the app and its things look now, for the next event's `previous_data`."""
-        world = self._world
-        seen = [app_shape(world, app, self._url)]
+    def _see_all(self, app: App) -> None:
+        """Remember how the app and all of its things look now, for the `previous_data` of events to come."""
+        seen = [app_shape(self._world, app, self._url)]
         seen += [formation_shape(app, process) for process in app.formation]
         seen += [dyno_shape(app, dyno) for dyno in app.dynos]
-        seen += [collaborator_shape(app, person) for person in world.people_of(app)]
-        seen += [addon_shape(world, one, self._url) for one in self._addons_on(app)]
+        seen += [collaborator_shape(app, person) for person in self._world.people_of(app)]
+        seen += [addon_shape(self._world, one, self._url) for one in self._addons_on(app)]
         self._last_seen[app.id] = {shape["id"]: shape for shape in seen}
+
+    def _see(self, event: Event, data: Shape) -> None:
+        """Remember anew what the event may have changed: its thing, its add-on's config vars, its apps' dates."""
+        for app in event.apps:
+            if event.kind == "app" and event.action == "destroy":
+                self._last_seen.pop(app.id, None)
+                continue
+            if event.kind == "app" or app.id not in self._last_seen:  # an app's name is in all of its things
+                self._see_all(app)
+            seen = self._last_seen[app.id]
+            seen[app.id] = app_shape(self._world, app, self._url)
+            if event.addon is not None:
+                seen[event.addon.id] = addon_shape(self._world, event.addon, self._url)
+            if event.action == "destroy":
+                seen.pop(data["id"], None)
+            elif event.kind not in _NEVER_UPDATED:
+                seen[data["id"]] = data
 
     def _forget_old(self) -> None:
         """Keep what Heroku keeps of each webhook. What is still to be delivered does not age."""
