@@ -43,7 +43,7 @@ async def delete(world: World, calls: Calls, app: App, *, by: Customer) -> None:
     """Delete the app: its own add-ons are deprovisioned, of others it loses its attachments."""
     _require_owner(app, by, "delete")
     while owned := [addon for addon in world.installed() if addon.app_id == app.id]:
-        await asyncio.gather(*(calls.deprovision(addon) for addon in owned))
+        await asyncio.gather(*(calls.deprovision(addon, by_email=by.email) for addon in owned))
     if app.id not in world.apps:  # deleted by another call while the add-ons were told
         return
     for attachment in world.attachments_on(app):

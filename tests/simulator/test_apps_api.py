@@ -126,6 +126,33 @@ async def test_an_addon_that_missed_the_end_of_its_app_is_told_again(sim, addon,
     assert len(addon.bodies("DELETE")) == 2
 
 
+@pytest.mark.parametrize("status", [200, 202, 500])
+async def test_an_app_deleted_while_an_addon_works_for_it_leaves_nothing_behind(sim, addon, ask, status):
+    async def delete(body):
+        addon.before_answer = None
+        assert (await ask("DELETE", "/apps/shop")).status_code == 200
+
+    addon.before_answer = delete
+    addon.answers["POST"] = (status, {"id": "mine", "config": {}})
+    answer = await ask("POST", "/apps/shop/addons", {"plan": "acme-postgres:basic"})
+    assert answer.status_code < 500 or answer.json()["id"] == "vendor_failure"
+    assert list(sim.world.installed()) == []
+    assert sim.world.attachments == {}
+    assert len(addon.bodies("DELETE")) >= 1
+
+
+async def test_an_app_deleted_while_a_plan_changes_leaves_nothing_behind(sim, addon, ask):
+    async def delete(body):
+        addon.before_answer = None
+        assert (await ask("DELETE", "/apps/shop")).status_code == 200
+
+    installed = await sim.calls.provision("shop", "basic")
+    addon.before_answer = delete
+    answer = await ask("PATCH", f"/apps/shop/addons/{installed.id}", {"plan": "acme-postgres:premium"})
+    assert answer.status_code < 500
+    assert list(sim.world.installed()) == []
+
+
 async def test_collaborators_come_and_go_by_email(sim, ask):
     await ask("POST", "/apps", {"name": "demo"})
     answer = await ask("POST", "/apps/demo/collaborators", {"user": "ben@example.com"})
