@@ -83,7 +83,7 @@ class Call:
         """Return the path's `{app}`, by id or name; 403 when it is not the caller's."""
         app = self.world.app(self.path["app"])
         if not self.caller.may_see_app(self.world, app):
-            raise forbidden(f"You do not have access to the app {app.name}.")
+            raise forbidden(f"You do not have access to the app {self.path['app']}.")
         return app
 
     def addon(self) -> AddOn:
