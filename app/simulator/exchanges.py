@@ -11,6 +11,7 @@ from .records import Direction, Exchange, Finding
 from .world import World
 
 _SHORTEST_SECRET = 8
+_KEPT_OF_LOGS = 100
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,16 @@ def record_exchange(
         addon_id=addon_id,
     )
     world.record(exchange)
+    if direction == "logs":
+        _make_room(world)
     return exchange
+
+
+def _make_room(world: World) -> None:
+    """Forget old exchanges of logs, which come in masses and would drive out all others."""
+    logs = [one for one in world.exchanges if one.direction == "logs"]
+    for old in logs[:-_KEPT_OF_LOGS]:
+        world.exchanges.remove(old)
 
 
 def _known_secrets(world: World) -> list[str]:

@@ -1,26 +1,21 @@
 """Delivering logs to drains: one batch after the other for each drain, all drains at once.
 
-https://devcenter.heroku.com/articles/log-drains. By HTTP any 2xx takes a batch and a 4xx other than 429 loses it. With
-429, any other status, or no answer in time it is sent again under the same frame id, three times in all, and then lost.
-What was lost, so or because too much waited, is told to the drain by a line before the next batch: error L10 of
-https://devcenter.heroku.com/articles/error-codes. When too much waits, the oldest lines give way.
-
-Not documented, and chosen here: a second's pause before a repetition. `syslog` drains get the same frames over TCP, one
-connection for each batch; `syslog+tls` ones get nothing.
+https://devcenter.heroku.com/articles/log-drains. By HTTP any 2xx takes a batch and a 4xx other than 429 loses it; after
+429, any other status, or no answer in time it is sent again. `syslog` drains get the same lines over TCP, one connection
+for each batch; `syslog+tls` ones get nothing here.
 """
 
 import asyncio
 import base64
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import unquote, urlsplit, urlunsplit
-from uuid import uuid4
 
 import httpx2
 
+from .drain_state import TRIES, Batch, DrainState
 from .exchanges import Message, record_exchange
 from .faults import Fault, Faults
 from .log_records import LogDrain
@@ -30,55 +25,10 @@ from .syslog_frames import http_frame, tcp_frame
 from .verdicts import hint, note, problem
 from .world import World
 
-MOST_WAITING = 1024
-_MOST_WAITING_IN_TROUBLE = 10
-_IN_TROUBLE_AFTER = timedelta(minutes=5)
-_BATCH_BYTES = 100 * 1024
-_TRIES = 3
-_PAUSE = timedelta(seconds=1)
 _CONNECTS_WITHIN_SECONDS = 3
 _ANSWERS_WITHIN_SECONDS = 5
 _SYSLOG_PORT = 514
 _DELIVERED_SCHEMES = frozenset({"https", "http", "syslog"})
-_LOST_LINE_PRIORITY = 172
-
-
-def _new_frame_id() -> str:
-    return uuid4().hex.upper()
-
-
-@dataclass
-class Batch:
-    """Lines that are sent together, again and again under one id. `lost` is what the line before them told of."""
-
-    lines: list[Line]
-    frame_id: str = field(default_factory=_new_frame_id)
-    tries: int = 0
-    lost: int = 0
-
-
-@dataclass
-class DrainState:
-    """How a drain fares. It has not been told of `lost` yet; `trouble` says in words why the latest try failed."""
-
-    waiting: deque[Line] = field(default_factory=deque)
-    batch: Batch | None = None
-    next_at: datetime | None = None
-    delivered: int = 0
-    lost_ever: int = 0
-    lost: int = 0
-    lost_since: datetime | None = None
-    failing_since: datetime | None = None
-    trouble: str | None = None
-
-    @property
-    def waiting_count(self) -> int:
-        return len(self.waiting) + (len(self.batch.lines) if self.batch else 0)
-
-    def lose(self, count: int, now: datetime) -> None:
-        self.lost += count
-        self.lost_ever += count
-        self.lost_since = self.lost_since or now
 
 
 @dataclass(frozen=True)
@@ -135,16 +85,8 @@ class LogDeliveries:
     def take(self, line: Line) -> None:
         """Let a new line wait for every drain of its app."""
         for drain in self._world.log_drains.values():
-            if drain.app_id != line.app_id or not self.reaches(drain):
-                continue
-            state, now = self.state(drain), self._world.now()
-            is_in_trouble = state.failing_since is not None and now - state.failing_since > _IN_TROUBLE_AFTER
-            state.waiting.append(line)
-            excess = len(state.waiting) - (_MOST_WAITING_IN_TROUBLE if is_in_trouble else MOST_WAITING)
-            for _ in range(excess):
-                state.waiting.popleft()
-            if excess > 0:
-                state.lose(excess, now)
+            if drain.app_id == line.app_id and self.reaches(drain):
+                self.state(drain).push(line, self._world.now())
 
     async def start_due(self) -> None:
         """Set to work on every drain that has something due, and wait for none: a drain may be slow."""
@@ -152,50 +94,25 @@ class LogDeliveries:
         self._states = {key: state for key, state in self._states.items() if key in drains}
         self._working = {key: task for key, task in self._working.items() if not task.done()}
         for drain in list(drains.values()):
-            if drain.id not in self._working and self._due(drain):
+            if drain.id not in self._working and self.state(drain).due(self._world.now()):
                 self._working[drain.id] = asyncio.create_task(self._work_off(drain))
 
     async def deliver_due(self) -> None:
+        """Deliver what is due, waiting at most for the time of one try; the rest goes on in the background."""
         await self.start_due()
-        await asyncio.gather(*self._working.values())
-
-    def _due(self, drain: LogDrain) -> Batch | None:
-        """Return the batch whose turn it is, None when nothing waits or a pause is not over."""
-        state = self.state(drain)
-        if state.next_at is not None and state.next_at > self._world.now():
-            return None
-        if state.batch is None and state.waiting:
-            state.batch = Batch([state.waiting.popleft()])
-            size = len(http_frame(state.batch.lines[0]))
-            while state.waiting and (size := size + len(http_frame(state.waiting[0]))) < _BATCH_BYTES:
-                state.batch.lines.append(state.waiting.popleft())
-        return state.batch
+        if self._working:
+            done, _ = await asyncio.wait(self._working.values(), timeout=_ANSWERS_WITHIN_SECONDS + 1)
+            for task in done:
+                task.result()
 
     async def _work_off(self, drain: LogDrain) -> None:
-        while drain.id in self._world.log_drains and (batch := self._due(drain)):
-            state = self.state(drain)
-            batch.tries, batch.lost = batch.tries + 1, state.lost
-            outcome = await self._send(drain, state, batch)
-            self._finish(state, batch, outcome)
+        state, now = self.state(drain), self._world.now
+        while drain.id in self._world.log_drains and (batch := state.due(now())):
+            outcome = await self._send(drain, batch, state.begin(batch, now()))
+            state.end(batch, now(), trouble=outcome.trouble, is_final=outcome.is_final)
+            self._world.changed()
 
-    def _finish(self, state: DrainState, batch: Batch, outcome: _Outcome) -> None:
-        now, count = self._world.now(), len(batch.lines)
-        state.next_at, state.trouble = None, outcome.trouble
-        if outcome.is_taken:
-            state.batch, state.failing_since = None, None
-            state.delivered += count
-            state.lost -= batch.lost
-            if not state.lost:
-                state.lost_since = None
-        elif outcome.is_final or batch.tries == _TRIES:
-            state.batch, state.failing_since = None, state.failing_since or now
-            state.lose(count, now)
-        else:
-            state.next_at, state.failing_since = now + _PAUSE, state.failing_since or now
-        self._world.changed()
-
-    async def _send(self, drain: LogDrain, state: DrainState, batch: Batch) -> _Outcome:
-        lines = [self._lost_line(drain, state), *batch.lines] if batch.lost else batch.lines
+    async def _send(self, drain: LogDrain, batch: Batch, lines: list[Line]) -> _Outcome:
         if drain.url.startswith("syslog:"):
             return await _send_tcp(drain.url, b"".join(tcp_frame(line, drain.token) for line in lines))
         request = Message(_headers(drain, batch, len(lines)), b"".join(http_frame(line) for line in lines))
@@ -206,12 +123,6 @@ class LogDeliveries:
             outcomes = await asyncio.gather(*(self._post(drain, request, batch, fault) for _ in range(2)))
             return next((one for one in outcomes if one.is_taken), outcomes[0])
         return await self._post(drain, request, batch, fault)
-
-    def _lost_line(self, drain: LogDrain, state: DrainState) -> Line:
-        now = self._world.now()
-        since = (state.lost_since or now).isoformat(timespec="seconds")
-        text = f"Error L10 (output buffer overflow): {state.lost} messages dropped since {since}."
-        return Line(0, drain.app_id, now, "heroku", "logplex", text, _LOST_LINE_PRIORITY)
 
     async def _post(self, drain: LogDrain, request: Message, batch: Batch, fault: Fault | None) -> _Outcome:
         if self._client is None:
@@ -290,7 +201,7 @@ def _findings(outcome: _Outcome, batch: Batch) -> list[Finding]:
     count = f"{len(batch.lines)} line{'s' if len(batch.lines) > 1 else ''}"
     if outcome.is_final:
         return [problem(f"Answered {outcome.status}: {count} lost, for a 4xx says that they can never be taken.")]
-    if batch.tries == _TRIES:
+    if batch.tries == TRIES:
         return [problem(f"The third try failed as well ({outcome.trouble}): {count} lost.")]
     return [hint(f"The drain took nothing ({outcome.trouble}); the same batch is sent again, try {batch.tries + 1}.")]
 

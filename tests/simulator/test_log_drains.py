@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from app.simulator import AddOnFailed, log_drains
-from app.simulator.log_delivery import MOST_WAITING
+from app.simulator.drain_state import MOST_WAITING
 from app.simulator.syslog_frames import read_frames
 
 DRAIN = "http://127.0.0.1/drain"
@@ -253,6 +253,15 @@ async def test_user_and_password_of_the_url_are_sent_as_basic_and_shown_nowhere(
     assert "cret-word" not in repr(exchange)
     assert drain.token not in repr(exchange)
     assert "cret-word" not in repr(drain)
+
+
+async def test_deliveries_do_not_drive_out_other_exchanges(sim, installed, drain, say):
+    for number in range(120):
+        say(str(number))
+        await sim.log_deliveries.deliver_due()
+    directions = [one.direction for one in sim.world.exchanges]
+    assert directions.count("logs") == 100
+    assert directions[0] == "add-on"
 
 
 async def test_only_the_drains_of_the_app_get_its_lines(sim, receiver, drain):

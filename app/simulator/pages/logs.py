@@ -8,8 +8,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.simulator import app_output, log_drains
+from app.simulator.drain_state import DrainState
 from app.simulator.errors import invalid
-from app.simulator.log_delivery import DrainState
 from app.simulator.log_records import LogDrain
 from app.simulator.masking import masked_url
 from app.simulator.names import PROCESS_NAME
