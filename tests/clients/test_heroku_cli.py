@@ -42,6 +42,22 @@ def test_a_database_is_chosen_bought_and_opened(cli, heroku):
     assert url not in "".join(one.answer_body for one in heroku.world.exchanges)
 
 
+def test_options_and_an_attachments_name_reach_the_partner_and_the_app(cli, heroku, shop):
+    created = cli("addons:create acme-postgres:test -a shop --name acme-one --as MAIN -- --foo=bar --flag --n 12")
+    assert created.err == "Creating acme-postgres:test on shop... free\n"
+    assert "Created acme-one as MAIN_URL\n" in created.out
+    asked = json.loads(heroku.exchange("POST /heroku/resources").request_body)
+    assert (asked["plan"], asked["options"]) == ("test", {"foo": "bar", "flag": True, "n": "12"})
+    assert list(heroku.world.config_vars(shop)) == ["MAIN_URL"]
+
+
+def test_a_service_without_a_plan_is_bought_on_its_default_plan(cli, heroku, shop):
+    created = cli("addons:create acme-postgres -a shop")
+    (addon,) = heroku.world.installed()
+    assert addon.plan == "test"
+    assert f"Created {addon.name} as ACME_POSTGRES_URL\n" in created.out
+
+
 def test_what_is_installed_is_listed_with_plan_price_and_state(cli, heroku, shop):
     heroku.install(shop, "standard", name="acme-big")
     heroku.install(shop, "test", name="acme-small", attachment={"name": "TRIAL"})

