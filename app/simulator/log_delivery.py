@@ -1,8 +1,8 @@
 """Delivering logs to drains: one batch after the other for each drain, all drains at once.
 
-https://devcenter.heroku.com/articles/log-drains. By HTTP any 2xx takes a batch and a 4xx other than 429 loses it; after
-429, any other status, or no answer in time it is sent again. `syslog` drains get the same lines over TCP, one connection
-for each batch; `syslog+tls` ones get nothing here.
+https://devcenter.heroku.com/articles/log-drains. By HTTP any 2xx takes a batch and a 4xx other than 429 loses it.
+After 429, any other status, or no answer in time it is sent again. `syslog` drains get the same lines over TCP, one
+connection for each batch; `syslog+tls` ones get nothing here.
 """
 
 import asyncio
