@@ -42,6 +42,7 @@ def authorize(
         scope=list(dict.fromkeys(scope)),
         token_id=str(uuid4()),
         token=f"HRKU-{uuid4()}",
+        lives=lives,
         expires_at=None if lives is None else now + lives,
         client_id=client.id if client else None,
         created_at=now,
@@ -58,10 +59,11 @@ def default_authorization(world: World, customer: Customer) -> Authorization:
     return Authorization(
         id=str(uuid5(NAMESPACE_DNS, f"api-key.{customer.id}")),
         customer_id=customer.id,
-        description="Long-lived user authorization",
+        description="API key",
         scope=["global"],
         token_id=str(uuid5(NAMESPACE_DNS, f"api-key-token.{customer.id}")),
         token=customer.api_key,
+        lives=None,
         expires_at=None,
         client_id=None,
         created_at=began_at,
@@ -105,9 +107,8 @@ def regenerate(world: World, authorization: Authorization) -> Authorization:
         customer.api_key = f"HRKU-{uuid4()}"
         world.changed()
         return default_authorization(world, customer)
-    life = None if kept.expires_at is None else kept.expires_at - kept.updated_at
     kept.token, kept.token_id, kept.updated_at = f"HRKU-{uuid4()}", str(uuid4()), world.now()
-    kept.expires_at = None if life is None else world.now() + life
+    kept.expires_at = None if kept.lives is None else world.now() + kept.lives
     world.changed()
     return kept
 

@@ -1,12 +1,12 @@
 """What is kept of people's authorizations and OAuth clients, and of the partner's own credentials; plain data."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 @dataclass
 class Authorization:
-    """A token that a person made for a tool. `expires_at` is None for one that lives until it is revoked."""
+    """A token that a person made for a tool; without `lives` and `expires_at` it works until it is revoked."""
 
     id: str
     customer_id: str
@@ -14,6 +14,7 @@ class Authorization:
     scope: list[str]
     token_id: str
     token: str = field(repr=False)
+    lives: timedelta | None
     expires_at: datetime | None
     client_id: str | None
     created_at: datetime

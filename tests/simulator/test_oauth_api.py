@@ -50,8 +50,8 @@ async def test_an_authorization_is_made_listed_changed_and_revoked(own, ada):
     assert changed["description"] == "For nothing"
     listed = (await own.get("/oauth/authorizations")).json()
     assert [each["description"] for each in sorted(listed, key=lambda each: each["description"])] == [
+        "API key",
         "For nothing",
-        "Long-lived user authorization",
     ]
     assert (await own.delete(path)).json()["id"] == one["id"]
     assert (await own.get(path)).json()["resource"] == "authorization"
@@ -88,8 +88,10 @@ async def test_an_authorization_that_cannot_be_is_refused(sim, own, body):
     assert sim.world.oauth.authorizations == {}
 
 
-async def test_regenerating_ends_the_old_token(own, ada):
+async def test_regenerating_ends_the_old_token_and_begins_its_life_anew(own, clock):
     one = (await own.post("/oauth/authorizations", json={"expires_in": 60})).json()
+    clock.move(seconds=30)
+    await own.patch(f"/oauth/authorizations/{one['id']}", json={"description": "Other"})
     path = f"/oauth/authorizations/{one['id']}/actions/regenerate-tokens"
     fresh = (await own.post(path)).json()["access_token"]
     assert fresh["token"] != one["access_token"]["token"]

@@ -28,7 +28,7 @@ async def create_authorization(call: Call) -> Any:
     made = rules.authorize(
         call.world,
         call.customer,
-        _description(body) or "sample authorization",
+        _description(body) or "Long-lived user authorization",
         scope=scope,
         lives=_life(body.get("expires_in")),
     )
