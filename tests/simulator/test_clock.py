@@ -59,7 +59,7 @@ async def test_the_page_tells_what_time_will_bring_and_goes_there(sim, http, add
 
 async def test_one_click_moves_three_days(sim, http):
     page = (await http.get("/marketplace/clock")).text
-    assert '<button name="minutes" value="4320">3 days later</button>' in page
+    assert 'name="minutes" value="4320">3 days later</button>' in page
     assert (await http.post("/marketplace/clock", data={"minutes": "4320"})).status_code == 303
     assert sim.world.clock_offset == timedelta(days=3)
 
