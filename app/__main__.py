@@ -213,7 +213,10 @@ def simulate(
         configure_logging(os.environ.get("LOG_FORMAT", "console"))
         if not quiet:
             _say_how_to_use(simulator, content["id"], url, addon_base_url)
-        config = uvicorn.Config(simulator.app, access_log=False, log_config=None, server_header=False)
+        # `heroku logs --tail` reads for ever: it must not hold up the end.
+        config = uvicorn.Config(
+            simulator.app, access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=2
+        )
         uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -1,4 +1,4 @@
-"""Reading request bodies: urlencoded forms and JSON, small ones only."""
+"""Reading request bodies: urlencoded forms and JSON. How large they may be is the guard's business."""
 
 import json
 from typing import Any
@@ -8,15 +8,13 @@ from starlette.requests import Request
 
 from .errors import HerokuError
 
-_MOST_BYTES = 1_000_000
-
 
 async def read_form(request: Request) -> dict[str, str]:
     """Return the fields of an urlencoded form, the last of equal names; another content type has none."""
     if not request.headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
         return {}
     try:
-        return dict(parse_qsl((await _body(request)).decode(), keep_blank_values=True, max_num_fields=200))
+        return dict(parse_qsl((await request.body()).decode(), keep_blank_values=True, max_num_fields=200))
     except ValueError:
         raise HerokuError(400, "bad_request", "The form cannot be read.") from None
 
@@ -30,7 +28,7 @@ async def read_fields(request: Request) -> dict[str, str]:
 
 async def read_json(request: Request) -> dict[str, Any]:
     """Return the JSON object of the body, an empty one when there is no body."""
-    body = await _body(request)
+    body = await request.body()
     try:
         content = json.loads(body) if body else {}
     except (ValueError, RecursionError):
@@ -38,10 +36,3 @@ async def read_json(request: Request) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise HerokuError(400, "bad_request", "The body is not a JSON object.")
     return content
-
-
-async def _body(request: Request) -> bytes:
-    length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > _MOST_BYTES:
-        raise HerokuError(413, "too_large", f"A request's body may have {_MOST_BYTES} bytes.")
-    return await request.body()

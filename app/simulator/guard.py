@@ -7,12 +7,13 @@ on another site; the headers stop scripts and frames.
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # What browsers show; the rest is for programs.
 PAGES = ("/marketplace", "/simulator", "/sso", "/static")
+_MOST_BODY_BYTES = 1_000_000
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -24,8 +25,12 @@ _HEADERS = {
 }
 
 
+class _TooLarge(Exception):
+    pass
+
+
 class Guard:
-    """ASGI middleware: check Host and, for pages, where a change comes from; add the security headers."""
+    """ASGI middleware: check Host and, for pages, where a change comes from; bound bodies; add security headers."""
 
     def __init__(self, app: ASGIApp, url: str) -> None:
         self._app = app
@@ -40,16 +45,33 @@ class Guard:
             await refusal(scope, receive, send)
             return
 
+        received, has_started = 0, False
+
+        async def receive_bounded() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > _MOST_BODY_BYTES:
+                raise _TooLarge
+            return message
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal has_started
             if message["type"] == "http.response.start":
+                has_started = True
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        try:
+            await self._app(scope, receive_bounded, send_with_headers)
+        except _TooLarge:
+            if has_started:
+                raise
+            await _too_large()(scope, receive, send_with_headers)
 
-    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+    def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if _host_name(host) not in self._hosts:
@@ -57,7 +79,13 @@ class Guard:
         is_change = scope["method"] not in {"GET", "HEAD"}
         if is_change and scope["path"].startswith(PAGES) and _is_cross_site(headers, host):
             return PlainTextResponse("The simulator takes changes only from its own pages.\n", 403)
-        return None
+        length = headers.get("content-length", "")
+        return _too_large() if length.isdecimal() and int(length) > _MOST_BODY_BYTES else None
+
+
+def _too_large() -> JSONResponse:
+    message = f"A request's body may have {_MOST_BODY_BYTES} bytes."
+    return JSONResponse({"id": "too_large", "message": message}, 413)
 
 
 def _host_name(host: str) -> str | None:

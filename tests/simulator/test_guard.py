@@ -42,3 +42,23 @@ async def test_its_own_pages_and_programs_may_change_things(http, headers):
 async def test_too_large_a_body_is_refused(http):
     answer = await http.post("/marketplace/apps", data={"name": "a" * 1_000_001})
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/apps", "/oauth/token", "/marketplace/apps", "/logs"])
+async def test_a_body_without_end_is_cut_off(http, path):
+    sent = 0
+
+    async def endless():
+        nonlocal sent
+        while True:
+            sent += 100_000
+            yield b" " * 100_000
+
+    answer = await http.post(path, content=endless(), headers={"Content-Type": "application/json"})
+    assert answer.status_code in {400, 401, 413, 422}  # some refuse before they read
+    assert sent <= 1_100_000
+
+
+async def test_a_body_that_says_it_is_too_large_is_not_read(http):
+    answer = await http.post("/apps", content=b"x", headers={"Content-Length": "1000001"})
+    assert (answer.status_code, answer.json()["id"]) == (413, "too_large")

@@ -156,9 +156,8 @@ async def test_a_chunked_body_is_not_read(http, token, printed, findings):
         (gzip.compress(framed(MESSAGE))[:-9], "gzip", 400),
         (framed(MESSAGE), "br", 400),
         (gzip.compress(b"0" * 2_000_000), "gzip", 413),
-        (b"0" * 1_000_001, "identity", 413),
     ],
-    ids=["no gzip", "cut short", "another encoding", "too much when unpacked", "too much"],
+    ids=["no gzip", "cut short", "another encoding", "too much when unpacked"],
 )
 async def test_what_cannot_be_unpacked_or_is_too_much_is_refused(post, printed, findings, content, encoding, status):
     assert (await post(content, Content_Encoding=encoding)).status_code == status
