@@ -61,7 +61,7 @@ def test_config_releases_and_dynos_are_an_apps_own(account, heroku, shop):
 
 def test_what_is_for_sale_and_who_asks_are_known(account, heroku, shop):
     assert account.account().email == "ada@example.com"
-    assert account.ratelimit_remaining() > 4000
+    assert 0 < account.ratelimit_remaining() <= 4500
     assert [service.name for service in account.addon_services()] == ["acme-postgres"]
     assert [one.name for one in account.apps()] == ["shop"]
     assert [one.user.email for one in account.app("shop").collaborators()] == ["ada@example.com"]
