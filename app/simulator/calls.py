@@ -8,10 +8,11 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from . import attaching, log_drains, sso, verdicts
+from . import attaching, sso, verdicts
 from .errors import AddOnFailed, HerokuError, invalid
-from .grants import grant_shape, new_grant
-from .log_tokens import input_url
+from .logs import drains as log_drains
+from .logs.tokens import input_url
+from .oauth.grants import grant_shape, new_grant
 from .offer import Offer, provider_region
 from .records import AddOn, App, Customer, PendingDelete
 from .wire import Answer, Wire

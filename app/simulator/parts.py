@@ -9,9 +9,9 @@ from starlette.requests import Request
 
 from .calls import Calls
 from .faults import Faults
-from .log_delivery import LogDeliveries
-from .logins import Logins
-from .logs import Logs
+from .logs.delivery import LogDeliveries
+from .logs.lines import Logs
+from .oauth.logins import Logins
 from .offer import Offer
 from .rate_limit import RateLimit
 from .world import World

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from .credentials import resource_of
 from .errors import HerokuError
 from .exchanges import Message, record_exchange
 from .faults import Fault
+from .oauth.credentials import resource_of
 from .parts import parts
 from .records import Direction
 from .troubles import strike

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import uuid4
 
-from .log_records import LogDrain
-from .oauth_records import OAuthRecords
-from .portal_records import PortalRecords
-from .webhook_records import Webhook, WebhookDelivery, WebhookEvent
+from .logs.records import LogDrain
+from .oauth.records import OAuthRecords
+from .portal.records import PortalRecords
+from .webhooks.records import Webhook, WebhookDelivery, WebhookEvent
 
 State = Literal["provisioning", "provisioned", "deprovisioned"]
 # Heroku calls the add-on; the add-on asks for a token, or the platform API; a customer's tool asks the platform API;

@@ -5,8 +5,8 @@ from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
 from .catalogue import STACKS
-from .log_records import LogDrain
-from .log_tokens import input_url
+from .logs.records import LogDrain
+from .logs.tokens import input_url
 from .offer import Offer, Plan
 from .records import AddOn, App, Attachment, Customer, Release
 from .world import World

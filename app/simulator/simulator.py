@@ -15,19 +15,22 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from . import app_output, dynos, log_drains, log_input, log_tokens, oauth, pages, partner_portal, platform_api, state
+from . import dynos, pages, platform_api, state
 from .calls import Calls
 from .faults import Faults
 from .guard import Guard
-from .log_delivery import LogDeliveries
-from .logs import Logs
-from .manifests import settle_manifest
+from .logs import app_output, drains, log_input, tokens
+from .logs.delivery import LogDeliveries
+from .logs.lines import Logs
+from .oauth import token_endpoint
+from .oauth.service_secret import settle_client_secret
 from .offer import read_offer
 from .parts import Parts
+from .portal import api as portal
+from .portal.manifests import settle_manifest
 from .rate_limit import RateLimit
-from .service_secret import settle_client_secret
-from .webhook_delivery import WebhookDeliveries
-from .webhook_events import WebhookEvents
+from .webhooks.delivery import WebhookDeliveries
+from .webhooks.events import WebhookEvents
 from .wire import Wire
 from .world import World, utc_now
 
@@ -75,8 +78,8 @@ class Simulator:
         self.log_deliveries = LogDeliveries(self.world, self.faults, transport=transport, sleep=sleep)
         self.logs.followers.append(self.log_deliveries.take)
         self.world.listeners += [
-            partial(log_tokens.follow, self.world),
-            partial(log_drains.follow, self.world),
+            partial(tokens.follow, self.world),
+            partial(drains.follow, self.world),
             partial(app_output.follow, self.logs),
         ]
         # The last to listen: a release is told before the restart it brings.
@@ -88,8 +91,8 @@ class Simulator:
             routes=[
                 *pages.routes(),
                 Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
-                *oauth.routes(),
-                *partner_portal.routes(),
+                *token_endpoint.routes(),
+                *portal.routes(),
                 *log_input.routes(),
                 *platform_api.routes(),
             ],

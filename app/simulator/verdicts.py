@@ -8,7 +8,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from .log_drains import why_refused
+from .logs.drains import why_refused
 from .offer import Offer
 from .records import Finding
 

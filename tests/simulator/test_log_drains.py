@@ -8,9 +8,10 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from app.simulator import AddOnFailed, log_drains
-from app.simulator.drain_state import MOST_WAITING
-from app.simulator.syslog_frames import read_frames
+from app.simulator import AddOnFailed
+from app.simulator.logs import drains as log_drains
+from app.simulator.logs.drain_state import MOST_WAITING
+from app.simulator.logs.frames import read_frames
 
 DRAIN = "http://127.0.0.1/drain"
 

@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.simulator.logs import Line
-from app.simulator.syslog_frames import BadFrames, http_frame, in_pieces, read_frames, read_message, tcp_frame
+from app.simulator.logs.frames import BadFrames, http_frame, in_pieces, read_frames, read_message, tcp_frame
+from app.simulator.logs.lines import Line
 
 AT = datetime(2026, 5, 1, 12, 0, 0, 250, tzinfo=UTC)
 

@@ -3,7 +3,7 @@ import gzip
 import pytest
 
 from app.simulator import attaching
-from app.simulator.logs import Line
+from app.simulator.logs.lines import Line
 
 MESSAGE = "<190>1 2026-05-01T11:59:00+00:00 host app my-db - - Zoë logged in"
 

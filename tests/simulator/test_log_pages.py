@@ -1,7 +1,7 @@
 import httpx2
 import pytest
 
-from app.simulator import log_drains
+from app.simulator.logs import drains as log_drains
 
 
 @pytest.fixture

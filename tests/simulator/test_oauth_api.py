@@ -6,7 +6,7 @@ import pytest
 from starlette.routing import Route
 
 from app.simulator import platform_api
-from app.simulator.authorizations import authorize
+from app.simulator.oauth.authorizations import authorize
 
 ACCEPT = {"Accept": "application/vnd.heroku+json; version=3"}
 AUTHORIZATION = {

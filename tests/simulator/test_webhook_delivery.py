@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Host, Route
 
-from app.simulator import webhooks
-from app.simulator.webhook_delivery import send_now, signature
+from app.simulator.webhooks import subscriptions as webhooks
+from app.simulator.webhooks.delivery import send_now, signature
 
 HOOK = {"include": ["api:release"], "level": "sync", "url": "http://receiver.test/hooks"}
 

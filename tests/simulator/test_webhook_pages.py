@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.simulator import webhooks
+from app.simulator.webhooks import subscriptions as webhooks
 
 HOOK = {"include": ["api:release"], "level": "sync", "url": "http://receiver.test/hooks", "secret": "s3cret-key"}
 

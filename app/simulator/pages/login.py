@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.simulator.authorizations import LOGIN_LIVES, authorize
 from app.simulator.errors import invalid
+from app.simulator.oauth.authorizations import LOGIN_LIVES, authorize
 from app.simulator.parts import parts
 
 from .rendering import form, page, render

@@ -7,10 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.simulator import app_output, log_drains
-from app.simulator.drain_state import DrainState
 from app.simulator.errors import invalid
-from app.simulator.log_records import LogDrain
+from app.simulator.logs import app_output
+from app.simulator.logs import drains as log_drains
+from app.simulator.logs.drain_state import DrainState
+from app.simulator.logs.records import LogDrain
 from app.simulator.masking import masked_url
 from app.simulator.names import PROCESS_NAME
 from app.simulator.parts import Parts, parts

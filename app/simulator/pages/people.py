@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from app.simulator.oauth.service_secret import reset_client_secret
 from app.simulator.parts import parts
-from app.simulator.service_secret import reset_client_secret
 
 from .programs import for_programs
 from .rendering import form, page, render

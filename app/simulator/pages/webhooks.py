@@ -12,9 +12,9 @@ from starlette.routing import Route
 from app.simulator.errors import not_found
 from app.simulator.masking import masked_body, masked_url
 from app.simulator.parts import parts
-from app.simulator.webhook_delivery import send_now
-from app.simulator.webhook_records import Webhook, WebhookDelivery, WebhookEvent
-from app.simulator.webhooks import unsubscribe
+from app.simulator.webhooks.delivery import send_now
+from app.simulator.webhooks.records import Webhook, WebhookDelivery, WebhookEvent
+from app.simulator.webhooks.subscriptions import unsubscribe
 from app.simulator.world import World
 
 from .rendering import form, page, render

@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
-from app.simulator import authorizations as rules
 from app.simulator.errors import invalid, not_found, unauthorized
-from app.simulator.oauth_records import Authorization
+from app.simulator.oauth import authorizations as rules
+from app.simulator.oauth.records import Authorization
 from app.simulator.shapes import Shape, moment
 
 from .call import Call, api

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from app.simulator.authorizations import find_token
-from app.simulator.credentials import basic_of, token_of
 from app.simulator.errors import forbidden, unauthorized
+from app.simulator.oauth.authorizations import find_token
+from app.simulator.oauth.credentials import basic_of, token_of
 from app.simulator.parts import parts
 from app.simulator.records import AddOn, App, Customer
 from app.simulator.verdicts import problem

@@ -5,9 +5,9 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from app.simulator.credentials import token_of
 from app.simulator.errors import invalid, not_found
-from app.simulator.oauth_records import OAuthClient
+from app.simulator.oauth.credentials import token_of
+from app.simulator.oauth.records import OAuthClient
 from app.simulator.shapes import Shape, moment
 
 from .call import Call, api

@@ -5,8 +5,8 @@ The last part of a path is a drain's id, its token or its URL; the Heroku CLI se
 
 from typing import Any
 
-from app.simulator import log_drains
-from app.simulator.log_records import LogDrain
+from app.simulator.logs import drains as log_drains
+from app.simulator.logs.records import LogDrain
 from app.simulator.shapes import log_drain_shape
 from app.simulator.verdicts import hint
 

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from app.simulator.errors import HerokuError, invalid
-from app.simulator.logs import KEPT_LINES, Logs, LogSession
+from app.simulator.logs.lines import KEPT_LINES, Logs, LogSession
 from app.simulator.parts import parts
 from app.simulator.shapes import moment
 

@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.simulator.credentials import token_of
 from app.simulator.errors import HerokuError, unauthorized
 from app.simulator.forms import read_json
-from app.simulator.logins import Login
+from app.simulator.oauth.credentials import token_of
+from app.simulator.oauth.logins import Login
 from app.simulator.parts import parts
 from app.simulator.recording import recorded
 

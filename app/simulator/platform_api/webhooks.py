@@ -7,12 +7,12 @@ answer that made it; `authorization` never does.
 
 from typing import Any, get_args
 
-from app.simulator import webhooks
 from app.simulator.errors import forbidden, invalid, not_found
 from app.simulator.records import AddOn, App
 from app.simulator.shapes import Shape, moment
 from app.simulator.verdicts import hint, note
-from app.simulator.webhook_records import DeliveryStatus, Webhook, WebhookDelivery, WebhookEvent
+from app.simulator.webhooks import subscriptions as webhooks
+from app.simulator.webhooks.records import DeliveryStatus, Webhook, WebhookDelivery, WebhookEvent
 from app.simulator.world import World
 
 from .call import Call, api

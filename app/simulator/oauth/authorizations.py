@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import NAMESPACE_DNS, uuid4, uuid5
 
-from .errors import forbidden, invalid, not_found
-from .oauth_records import Authorization, OAuthClient
-from .records import Customer
-from .world import World
+from app.simulator.errors import forbidden, invalid, not_found
+from app.simulator.records import Customer
+from app.simulator.world import World
+
+from .records import Authorization, OAuthClient
 
 SCOPES = ("global", "identity", "read", "write", "read-protected", "write-protected")
 # What the Heroku CLI is given when a person logs in, in a browser or with a password.

@@ -6,8 +6,8 @@ import hmac
 
 from starlette.requests import Request
 
-from .records import AddOn
-from .world import World
+from app.simulator.records import AddOn
+from app.simulator.world import World
 
 
 def basic_of(request: Request) -> tuple[str, str] | None:

@@ -10,16 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .credentials import basic_of
-from .errors import HerokuError, unauthorized
-from .log_tokens import writer_with
-from .logs import Logs
-from .parts import parts
-from .recording import recorded
-from .records import AddOn, App, Finding
-from .syslog_frames import MOST_LINE_BYTES, BadFrames, SyslogMessage, in_pieces, read_frames, read_message
-from .verdicts import hint, problem
-from .world import World
+from app.simulator.errors import HerokuError, unauthorized
+from app.simulator.oauth.credentials import basic_of
+from app.simulator.parts import parts
+from app.simulator.recording import recorded
+from app.simulator.records import AddOn, App, Finding
+from app.simulator.verdicts import hint, problem
+from app.simulator.world import World
+
+from .frames import MOST_LINE_BYTES, BadFrames, SyslogMessage, in_pieces, read_frames, read_message
+from .lines import Logs
+from .tokens import writer_with
 
 _CONTENT_TYPES = frozenset({"application/logplex-1", "application/x-logplex-1"})
 _MOST_BYTES = 1_000_000

@@ -10,10 +10,11 @@ from typing import Any, get_args
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from .errors import invalid, not_found
-from .records import AddOn, App
-from .webhook_records import Level, Webhook, WebhookDelivery, WebhookEvent
-from .world import World
+from app.simulator.errors import invalid, not_found
+from app.simulator.records import AddOn, App
+from app.simulator.world import World
+
+from .records import Level, Webhook, WebhookDelivery, WebhookEvent
 
 INCLUDES = (
     "api:addon", "api:addon-attachment", "api:app", "api:build", "api:collaborator", "api:domain", "api:dyno",

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from secrets import token_urlsafe
 
-from .errors import not_found
+from app.simulator.errors import not_found
 
 _KEPT = 50
 

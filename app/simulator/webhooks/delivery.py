@@ -24,14 +24,15 @@ from uuid import uuid4
 
 import httpx2
 
-from .exchanges import Message, record_exchange
-from .faults import Fault, Faults
-from .records import Exchange, Finding
-from .verdicts import SHOULD_ANSWER_WITHIN_SECONDS, hint, note, problem
-from .webhook_events import body_of
-from .webhook_records import Webhook, WebhookAttempt, WebhookDelivery
-from .webhooks import deliveries_of
-from .world import World
+from app.simulator.exchanges import Message, record_exchange
+from app.simulator.faults import Fault, Faults
+from app.simulator.records import Exchange, Finding
+from app.simulator.verdicts import SHOULD_ANSWER_WITHIN_SECONDS, hint, note, problem
+from app.simulator.world import World
+
+from .events import body_of
+from .records import Webhook, WebhookAttempt, WebhookDelivery
+from .subscriptions import deliveries_of
 
 RETRIES_END_AFTER = timedelta(hours=72)
 GIVES_UP_AFTER_SECONDS = 10

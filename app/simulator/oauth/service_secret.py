@@ -7,8 +7,9 @@ simulator is started with the secret that was replaced; one given anew replaces 
 import secrets
 from dataclasses import replace
 
-from .oauth_records import ReplacedSecret
-from .world import World
+from app.simulator.world import World
+
+from .records import ReplacedSecret
 
 
 def reset_client_secret(world: World) -> str:

@@ -5,10 +5,11 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from .errors import invalid
-from .portal_records import Usage
-from .shapes import Shape, moment
-from .world import World
+from app.simulator.errors import invalid
+from app.simulator.shapes import Shape, moment
+from app.simulator.world import World
+
+from .records import Usage
 
 _KEPT = 5000
 

@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid4, uuid5
 
-from .process_shapes import dyno_shape, formation_shape
-from .records import AddOn, App
-from .shapes import (
+from app.simulator.process_shapes import dyno_shape, formation_shape
+from app.simulator.records import AddOn, App
+from app.simulator.shapes import (
     Shape,
     addon_shape,
     app_shape,
@@ -20,9 +20,10 @@ from .shapes import (
     moment,
     release_shape,
 )
-from .webhook_records import Webhook, WebhookDelivery, WebhookEvent
-from .webhooks import drop_lonely_events
-from .world import Event, EventKind, World
+from app.simulator.world import Event, EventKind, World
+
+from .records import Webhook, WebhookDelivery, WebhookEvent
+from .subscriptions import drop_lonely_events
 
 # https://devcenter.heroku.com/changelog-items/1966: seven days' worth, at most 300 a webhook.
 _KEPT_FOR = timedelta(days=7)

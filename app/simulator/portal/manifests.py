@@ -13,9 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from .offer import read_offer
-from .portal_records import ManifestVersion
-from .world import World
+from app.simulator.offer import read_offer
+from app.simulator.world import World
+
+from .records import ManifestVersion
 
 _KEPT = 100
 _CONFIG_VAR = re.compile(r"[A-Z][0-9A-Z_]+")

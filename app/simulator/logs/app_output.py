@@ -6,9 +6,10 @@ https://devcenter.heroku.com/articles/http-routing#heroku-router-log-format.
 
 from uuid import uuid4
 
-from .logs import Logs
-from .records import App, Dyno
-from .world import Event
+from app.simulator.records import App, Dyno
+from app.simulator.world import Event
+
+from .lines import Logs
 
 # Facilities and severities as Heroku's lines have them: local0.info, syslog.notice, local3.info.
 _API, _DYNO, _ROUTER = 134, 45, 158

@@ -8,8 +8,8 @@ import hmac
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from .records import AddOn, App
-from .world import Event, World
+from app.simulator.records import AddOn, App
+from app.simulator.world import Event, World
 
 
 def follow(world: World, event: Event) -> None:

@@ -3,8 +3,8 @@
 from datetime import timedelta
 from uuid import uuid4
 
-from .records import AddOn, Grant
-from .world import World
+from app.simulator.records import AddOn, Grant
+from app.simulator.world import World
 
 GRANT_LIVES = timedelta(minutes=5)
 

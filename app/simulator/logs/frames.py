@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from .logs import Line
+from .lines import Line
 
 MOST_LINE_BYTES = 10_000
 _HIGHEST_PRIORITY = 191

@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from .errors import forbidden, invalid, not_found
-from .log_records import LogDrain
-from .records import AddOn, App
-from .world import Event, World
+from app.simulator.errors import forbidden, invalid, not_found
+from app.simulator.records import AddOn, App
+from app.simulator.world import Event, World
+
+from .records import LogDrain
 
 _LONGEST_URL = 2000
 SCHEMES = ("https", "http", "syslog+tls", "syslog")

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from .logs import Line
-from .syslog_frames import http_frame
+from .frames import http_frame
+from .lines import Line
 
 MOST_WAITING = 1024
 TRIES = 3

@@ -11,19 +11,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from .credentials import is_partner
-from .errors import HerokuError, not_found, unauthorized
-from .forms import read_json
+from app.simulator.errors import HerokuError, not_found, unauthorized
+from app.simulator.forms import read_json
+from app.simulator.oauth.credentials import is_partner
+from app.simulator.parts import parts
+from app.simulator.platform_api.callers import find_caller
+from app.simulator.recording import Endpoint, recorded
+from app.simulator.records import AddOn
+from app.simulator.shapes import Shape, moment
+from app.simulator.verdicts import problem
+from app.simulator.world import World
+
 from .manifests import EditConflict, ManifestRefused, push_manifest, with_base
-from .parts import parts
-from .platform_api.callers import find_caller
-from .portal_records import ManifestVersion
-from .recording import Endpoint, recorded
-from .records import AddOn
-from .shapes import Shape, moment
+from .records import ManifestVersion
 from .usage import take_usages
-from .verdicts import problem
-from .world import World
 
 _INSTALLS_ON_A_PAGE = 500
 

@@ -15,15 +15,16 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import httpx2
 
+from app.simulator.exchanges import Message, record_exchange
+from app.simulator.faults import Fault, Faults
+from app.simulator.records import Finding
+from app.simulator.verdicts import hint, note, problem
+from app.simulator.world import World
+
 from .drain_state import TRIES, Batch, DrainState
-from .exchanges import Message, record_exchange
-from .faults import Fault, Faults
-from .log_records import LogDrain
-from .logs import Line
-from .records import Finding
-from .syslog_frames import http_frame, tcp_frame
-from .verdicts import hint, note, problem
-from .world import World
+from .frames import http_frame, tcp_frame
+from .lines import Line
+from .records import LogDrain
 
 _CONNECTS_WITHIN_SECONDS = 3
 _ANSWERS_WITHIN_SECONDS = 5

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from .errors import not_found
-from .records import App
-from .world import World
+from app.simulator.errors import not_found
+from app.simulator.records import App
+from app.simulator.world import World
 
 KEPT_LINES = 1500
 _SESSION_OPENS_WITHIN = timedelta(minutes=5)

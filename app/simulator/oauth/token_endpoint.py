@@ -13,15 +13,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from app.simulator.errors import HerokuError, forbidden, not_found, unauthorized
+from app.simulator.forms import read_fields
+from app.simulator.parts import parts
+from app.simulator.recording import recorded
+from app.simulator.records import AccessToken, AddOn, RefreshToken
+from app.simulator.verdicts import hint, problem
+from app.simulator.world import World
+
 from .credentials import is_partner
-from .errors import HerokuError, forbidden, not_found, unauthorized
-from .forms import read_fields
 from .grants import grant_shape, new_grant
-from .parts import parts
-from .recording import recorded
-from .records import AccessToken, AddOn, RefreshToken
-from .verdicts import hint, problem
-from .world import World
 
 ACCESS_TOKEN_LIVES = timedelta(hours=8)
 

@@ -1,0 +1,1 @@
+"""The partner's own API, which stands for https://addons.heroku.com: installs, manifests, usage."""

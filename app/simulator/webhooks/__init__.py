@@ -1,0 +1,1 @@
+"""Webhooks: who subscribed to what, the events, and their delivery."""
