@@ -19,8 +19,8 @@ from app.resources import rotation
 from app.resources.models import Resource
 from app.resources.sweep import enqueue_measurements, sweep
 from app.simulator.errors import HerokuError
-from app.simulator.troubles import expire_access_tokens
 from app.simulator.records import AddOn
+from app.simulator.troubles import expire_access_tokens
 
 PLANS = ("test", "standard", "premium")
 LIVES = 20
