@@ -10,7 +10,7 @@ from app.simulator.oauth.authorizations import find_token
 from app.simulator.oauth.credentials import basic_of, token_of
 from app.simulator.parts import parts
 from app.simulator.records import AddOn, App, Customer
-from app.simulator.verdicts import problem
+from app.simulator.verdicts import note, problem
 from app.simulator.world import World
 
 from .scopes import may
@@ -52,8 +52,9 @@ def find_caller(request: Request) -> Caller:
     """Know the caller by bearer token, or by the password of Basic as older clients send it; 401 otherwise."""
     world, findings = parts(request).world, request.state.findings
     token = token_of(request)
+    blame = note if is_customer(request) else problem  # a person's key may be wrong; an add-on should know its token
     if not token:
-        findings.append(problem("No bearer token was sent."))
+        findings.append(blame("No bearer token was sent."))
         raise unauthorized()
     access = world.access_tokens.get(token)
     if access is not None:
@@ -64,7 +65,7 @@ def find_caller(request: Request) -> Caller:
         return Caller(world.addons[access.addon_id], None)
     caller = _person_with(world, token)
     if caller is None:
-        findings.append(problem("The token is unknown, or its add-on was removed."))
+        findings.append(blame("The token is unknown, or its add-on was removed."))
         raise unauthorized()
     name, _ = basic_of(request) or ("", "")
     if caller.customer is not None and name not in {"", caller.customer.email}:
@@ -75,11 +76,11 @@ def find_caller(request: Request) -> Caller:
 
 
 def is_customer(request: Request) -> bool:
-    """Tell a person's tool from an add-on: by its token, or, when it sent none, as the Heroku CLI says who it is."""
-    token = token_of(request)
-    if token:
-        return _person_with(parts(request).world, token) is not None
-    return "heroku-cli" in request.headers.get("user-agent", "")
+    """Tell a person's tool from an add-on: by its token; where that tells nothing, the Heroku CLI says who it is."""
+    token, world = token_of(request), parts(request).world
+    if token in world.access_tokens:
+        return False
+    return _person_with(world, token) is not None or "heroku-cli" in request.headers.get("user-agent", "")
 
 
 def _person_with(world: World, token: str) -> Caller | None:
