@@ -208,6 +208,7 @@ async def test_an_addon_that_other_apps_use_is_removed_only_by_force(sim, ask, m
     refused = await ask("DELETE", "/apps/shop/addons/my-db", {"force": False})
     assert refused.status_code == 422
     assert refused.json()["message"].startswith("my-db is attached to other apps too: billing.")
+    assert not refused.json()["message"].endswith("."), "the CLI adds a full stop"
     assert (await ask("DELETE", "/apps/shop/addons/my-db", {"force": True})).json()["state"] == "deprovisioned"
     assert sim.world.config_vars(sim.world.app("billing")) == {}
 

@@ -206,4 +206,5 @@ async def test_an_app_has_the_domain_heroku_gave_it(ask):
 async def test_what_a_simulated_app_never_has_is_an_empty_list(ask):
     assert (await ask("GET", "/apps/shop/features")).json() == []
     assert (await ask("GET", "/apps/shop/buildpack-installations")).json() == []
+    assert (await ask("GET", "/apps/shop/sni-endpoints")).json() == []
     assert (await ask("GET", "/apps/shop/pipeline-couplings")).json()["resource"] == "pipeline_coupling"

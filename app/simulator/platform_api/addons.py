@@ -79,8 +79,9 @@ async def delete_addon(call: Call) -> Any:
     addon, body, world = _billed_addon(call), await call.body(), call.world
     others = [app.name for app in world.apps_of(addon) if app.id != addon.app_id]
     if others and body.get("force") is not True:
+        # The CLI ends this message with a full stop of its own, here and after whatever else stops a removal.
         raise invalid(
-            f"{addon.name} is attached to other apps too: {', '.join(others)}. Detach it there first, or force it."
+            f"{addon.name} is attached to other apps too: {', '.join(others)}. Detach it there first, or force it"
         )
     await call.known.calls.deprovision(addon, by_email=call.email)
     if addon.app_id not in world.apps:

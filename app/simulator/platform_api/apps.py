@@ -75,7 +75,7 @@ async def get_domain(call: Call) -> Any:
 
 
 async def list_nothing(call: Call) -> Any:
-    """Answer for what an app may have and a simulated one never has: buildpacks, labs features."""
+    """Answer for what an app may have and a simulated one never has: buildpacks, certificates, labs features."""
     call.app()
     return []
 
@@ -125,4 +125,5 @@ ROUTES = [
     api("GET", "/apps/{app}/domains/{domain}", get_domain),
     api("GET", "/apps/{app}/features", list_nothing, is_for_people=True),
     api("GET", "/apps/{app}/buildpack-installations", list_nothing, is_for_people=True),
+    api("GET", "/apps/{app}/sni-endpoints", list_nothing, is_for_people=True),
 ]
