@@ -17,5 +17,6 @@ web/            everyone who calls us: partner API, SSO, dashboard, health
 resources/      the heart: one add-on resource and its life
 drivers/        ways to make what you sell                                 <- yours to add to
 simulator/      a pretend Heroku; shares no code with the rest
+conformance/    does any add-on speak the partner API correctly? drives the simulator
 dev/            everything on one laptop: `./run`
 """

@@ -69,7 +69,7 @@ class Calls:
         try:
             attaching.attach(world, addon, app, attachment, confirm=confirm, by_email=by_email)
             # The record, the grant and the attachment exist before the call: a fast add-on uses them before it answers.
-            answer = await self._wire.send("POST", self._base_url, self._provision_request(addon), addon)
+            answer = await self._wire.send("POST", self._base_url, self.provision_request(addon), addon)
             self._wire.add_findings(answer.exchange, verdicts.on_provision(offer, answer.status, answer.body))
             if addon.state == "deprovisioned":
                 await self._settle_removed(addon, answer)
@@ -94,7 +94,8 @@ class Calls:
         if answer.is_success and addon.failed_at is None:
             await self._start_delete(addon)
 
-    def _provision_request(self, addon: AddOn) -> dict[str, Any]:
+    def provision_request(self, addon: AddOn) -> dict[str, Any]:
+        """Return the body of the provision request, with a grant made for it."""
         body: dict[str, Any] = {
             "uuid": addon.id,
             "name": addon.name,

@@ -1,0 +1,1 @@
+"""Does any add-on, in any language, speak the partner API correctly?"""

@@ -1,0 +1,325 @@
+"""What a check works with: a pretend Heroku around the add-on under test, and a wire to it that knows no manners.
+
+`simulator` plays Heroku as it is; `post`, `put`, `delete` and `ask` also send what Heroku never would. Everything that
+was made is removed after the check, and is in the journal until it is.
+"""
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Self
+from urllib.parse import urlencode
+from uuid import UUID, uuid4
+
+import httpx2
+
+from app.simulator import Simulator, attaching
+from app.simulator.exchanges import Message, record_exchange
+from app.simulator.offer import Offer
+from app.simulator.records import AddOn, App, Exchange
+from app.simulator.wire import VENDOR_TYPE
+from app.simulator.world import World
+
+from .journal import Journal
+from .requirement import NotApplicable, Unmet
+
+MUST_ANSWER_WITHIN_SECONDS = 25
+_LOOKS_EVERY_SECONDS = 0.02
+RIGHT: Any = object()
+
+
+@dataclass(frozen=True)
+class Target:
+    """The add-on under test, and what may be done to it.
+
+    `patience` bounds every wait for the add-on's own work, in seconds. `restart_command` kills and starts it;
+    `log_file` is where it logs. Without them the checks that need them are skipped.
+    """
+
+    base_url: str
+    sso_url: str
+    patience: float = 60
+    restart_command: str | None = None
+    log_file: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the add-on answered. `status` is None when nothing came within the time Heroku waits."""
+
+    status: int | None
+    headers: httpx2.Headers
+    content: bytes
+    seconds: float
+    exchange: Exchange
+
+    @property
+    def body(self) -> Any:
+        """Return the parsed JSON, None for anything else."""
+        try:
+            return json.loads(self.content)
+        except (ValueError, RecursionError):
+            return None
+
+    @property
+    def is_success(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def said(self) -> str:
+        return "There was no answer." if self.status is None else f"The answer was {self.status}."
+
+
+@dataclass
+class Bench:
+    """One run's bench, with the simulator running. Use as `async with`; `clean_up` after each check.
+
+    `transport` leads to the add-on without sockets, in tests.
+    """
+
+    simulator: Simulator
+    target: Target
+    journal: Journal
+    transport: httpx2.AsyncBaseTransport | None = None
+    _client: httpx2.AsyncClient = field(init=False, repr=False)
+    _made: set[str] = field(default_factory=set)
+    _kinds: dict[str, int | None] = field(default_factory=dict)
+    measured: dict[str, str] = field(default_factory=dict)
+
+    async def __aenter__(self) -> Self:
+        self._client = httpx2.AsyncClient(transport=self.transport, timeout=MUST_ANSWER_WITHIN_SECONDS, trust_env=False)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    @property
+    def world(self) -> World:
+        return self.simulator.world
+
+    @property
+    def offer(self) -> Offer:
+        return self.world.offer
+
+    @property
+    def base_url(self) -> str:
+        return self.target.base_url.rstrip("/")
+
+    # Asking
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: Any = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        auth: tuple[str, str] | str | None = RIGHT,
+        addon: AddOn | None = None,
+    ) -> Answer:
+        """Send one request as it is told, record it, and return whatever came back.
+
+        `auth` is a pair of name and password, a whole Authorization header, or None for none. A header of None is left
+        out. `body` is sent as JSON; `content` as it is.
+        """
+        if auth is RIGHT:
+            auth = (self.offer.slug, self.offer.password)
+        if isinstance(auth, tuple):
+            auth = "Basic " + base64.b64encode(":".join(auth).encode()).decode()
+        sent = json.dumps(body).encode() if content is None and body is not None else content or b""
+        usual = {"Accept": VENDOR_TYPE, "User-Agent": "heroku-conformance", "Authorization": auth}
+        if sent:
+            usual["Content-Type"] = "application/json"
+        everything = {name: value for name, value in (usual | dict(headers or {})).items() if value is not None}
+        at, started = self.world.now(), time.perf_counter()
+        response = None
+        try:
+            async with asyncio.timeout(MUST_ANSWER_WITHIN_SECONDS):
+                response = await self._client.request(method, url, headers=everything, content=sent)
+        except (TimeoutError, httpx2.HTTPError):
+            pass  # no answer is an answer here: the check decides what it means
+        seconds = time.perf_counter() - started
+        self._client.cookies.clear()  # browsers keep cookies, and each visit is a browser of its own
+        exchange = record_exchange(
+            self.world,
+            direction="add-on",
+            method=method,
+            url=url,
+            request=Message(everything, sent),
+            status=response.status_code if response is not None else None,
+            answer=Message(response.headers, response.content) if response is not None else None,
+            at=at,
+            seconds=seconds,
+            findings=[],
+            addon_id=addon.id if addon else None,
+        )
+        if response is None:
+            return Answer(None, httpx2.Headers(), b"", seconds, exchange)
+        return Answer(response.status_code, response.headers, response.content, seconds, exchange)
+
+    # The three verbs, by hand
+
+    def app(self, *, region: str | None = None) -> App:
+        """Make an app for this check."""
+        region = region or self.offer.app_regions[0]
+        return self.world.create_app(f"conform-{uuid4().hex[:12]}", region=region)
+
+    def draft(self, plan: str | None = None, *, options: Mapping[str, Any] | None = None) -> AddOn:
+        """Make an add-on that Heroku knows and the partner does not yet; its grant can be exchanged."""
+        app = self.app()
+        addon = self.world.install(app, plan or self.plan, name=None, options=dict(options or {}))
+        attaching.attach(self.world, addon, app)
+        return addon
+
+    def body_of(self, addon: AddOn) -> dict[str, Any]:
+        """Return the provision request that Heroku sends for it, with a fresh grant."""
+        return self.simulator.calls.provision_request(addon)
+
+    async def post(self, body: Any, *, addon: AddOn | None = None, **how: Any) -> Answer:
+        """Send a provision request; what it may have made is remembered first."""
+        uuid = body.get("uuid") if isinstance(body, dict) else None
+        if isinstance(uuid, str) and _is_uuid(uuid):
+            self._made.add(uuid)
+            self.journal.add(uuid)
+        return await self.ask("POST", self.base_url, body=body, addon=addon, **how)
+
+    async def put(self, uuid: str, body: Any, **how: Any) -> Answer:
+        return await self.ask("PUT", f"{self.base_url}/{uuid}", body=body, **how)
+
+    async def delete(self, uuid: str, **how: Any) -> Answer:
+        return await self.ask("DELETE", f"{self.base_url}/{uuid}", **how)
+
+    # As Heroku does it
+
+    @property
+    def plan(self) -> str:
+        """Return the plan that checks use when any will do."""
+        return self.offer.plans[0].name if self.offer.plans else "test"
+
+    async def provision(self, plan: str | None = None, *, app: App | None = None, **how: Any) -> AddOn:
+        """Install as a customer does; HerokuError when that fails."""
+        known = set(self.world.addons)
+        try:
+            return await self.simulator.calls.provision((app or self.app()).name, plan or self.plan, **how)
+        finally:
+            for uuid in self.world.addons.keys() - known:
+                self._made.add(uuid)
+                self.journal.add(uuid)
+
+    async def provisioned(self, plan: str | None = None, **how: Any) -> AddOn:
+        """Install, and wait until it is provisioned."""
+        addon = await self.provision(plan, **how)
+        await self.until(lambda: addon.state != "provisioning")
+        if addon.state != "provisioned":
+            raise Unmet(
+                "A provision ends in the state provisioned.",
+                f"{addon.plan} was {addon.state} after {self.target.patience:g} s.",
+            )
+        return addon
+
+    async def plan_answered(self, status: int) -> str:
+        """Return a plan whose provision is answered with that status, 200 or 202; NotApplicable when there is none."""
+        for plan in [plan.name for plan in self.offer.plans] or [self.plan]:
+            if plan not in self._kinds:
+                addon = await self.provision(plan)
+                answers = [one for one in self.exchanges(addon) if one.method == "POST" and one.direction == "add-on"]
+                self._kinds[plan] = 200 if answers[0].status == 201 else answers[0].status
+            if self._kinds[plan] == status:
+                return plan
+        way = "at once" if status == 200 else "in the background"
+        raise NotApplicable(f"No plan of this add-on is provisioned {way}.")
+
+    def another_plan(self, addon: AddOn) -> str:
+        """Return a plan to change to; NotApplicable when there is only one."""
+        for plan in self.offer.plans:
+            if plan.name != addon.plan:
+                return plan.name
+        raise NotApplicable("There is no second plan to change to: name the plans with --plan.")
+
+    def exchanges(self, addon: AddOn, direction: str | None = None) -> list[Exchange]:
+        """List what went to and fro about the add-on, oldest first."""
+        return [
+            one
+            for one in self.world.exchanges
+            if one.addon_id == addon.id and (direction is None or one.direction == direction)
+        ]
+
+    async def until(self, is_so: Callable[[], object], *, within: float | None = None) -> bool:
+        """Wait for the add-on's own work, at most `within` seconds of real time, else the target's patience."""
+        ends_at = time.monotonic() + (self.target.patience if within is None else within)
+        while not is_so():
+            if time.monotonic() >= ends_at:
+                return False
+            await asyncio.sleep(_LOOKS_EVERY_SECONDS)
+        return True
+
+    def forward(self, **duration: float) -> None:
+        """Move Heroku's clock; the add-on's own stands where it is."""
+        self.world.move_clock(timedelta(**duration))
+
+    # Signing in
+
+    def form(self, addon: AddOn, **how: Any) -> dict[str, str]:
+        """Return the SSO form that Heroku's dashboard would send now."""
+        return self.simulator.calls.sso_form(addon, **how)
+
+    async def visit(self, fields: Mapping[str, str] | list[tuple[str, str]]) -> "Visit":
+        """Post an SSO form with a browser of its own."""
+        visit = Visit(self)
+        await visit.post(fields)
+        return visit
+
+    # Afterwards
+
+    async def clean_up(self) -> None:
+        """Remove whatever the check made; what cannot be removed stays in the journal."""
+        self.simulator.faults.clear()
+        for uuid in sorted(self._made):
+            addon = self.world.addons.get(uuid)
+            answer = await self.delete(uuid)
+            if addon is not None and addon.state != "deprovisioned":
+                self.world.remove(addon, "by the conformance checker.")
+            if answer.is_success or answer.status in {404, 410}:
+                self.journal.discard(uuid)
+        self._made.clear()
+
+
+class Visit:
+    """A browser that came through SSO: its cookies, and the pages it was shown."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self.cookies: dict[str, str] = {}
+        self.answer: Answer | None = None
+
+    async def post(self, fields: Mapping[str, str] | list[tuple[str, str]]) -> Answer:
+        content = urlencode(list(fields.items()) if isinstance(fields, Mapping) else fields).encode()
+        return await self._send(
+            "POST", self._bench.target.sso_url, content, {"Content-Type": "application/x-www-form-urlencoded"}
+        )
+
+    async def get(self, url: str) -> Answer:
+        return await self._send("GET", url, None, {})
+
+    async def _send(self, method: str, url: str, content: bytes | None, headers: dict[str, str]) -> Answer:
+        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items()) or None
+        self.answer = await self._bench.ask(
+            method, url, content=content, auth=None, headers={"Accept": "text/html", "Cookie": cookies, **headers}
+        )
+        for cookie in self.answer.headers.get_list("set-cookie"):
+            name, _, rest = cookie.partition("=")
+            self.cookies[name.strip()] = rest.partition(";")[0].strip()
+        return self.answer
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,11 @@
+"""All requirements, in the order in which they are checked: a module for each group."""
+
+from app.conformance.requirement import Requirement
+
+from . import authentication, provision
+
+GROUPS: dict[str, list[Requirement]] = {
+    "authentication": authentication.REQUIREMENTS,
+    "provision": provision.REQUIREMENTS,
+}
+ALL: list[Requirement] = [requirement for group in GROUPS.values() for requirement in group]

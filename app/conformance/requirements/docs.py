@@ -1,0 +1,18 @@
+"""Heroku's pages that requirements refer to."""
+
+_DEV_CENTER = "https://devcenter.heroku.com/articles/"
+
+PARTNER_API = f"{_DEV_CENTER}add-on-partner-api-reference"
+BUILDING = f"{_DEV_CENTER}building-an-add-on"
+ASYNC_PROVISIONING = f"{_DEV_CENTER}asynchronous-provisioning-of-add-ons"
+ASYNC_DEPROVISIONING = f"{_DEV_CENTER}asynchronous-deprovisioning-of-add-ons"
+SSO = f"{_DEV_CENTER}add-on-single-sign-on"
+OWNERSHIP = f"{_DEV_CENTER}add-on-ownership-model-and-user-authentication-guidelines"
+PLATFORM_API = f"{_DEV_CENTER}platform-api-for-partners"
+MANIFEST = f"{_DEV_CENTER}add-on-manifest"
+SHARING = f"{_DEV_CENTER}making-your-add-on-shareable"
+OPTIONS = f"{_DEV_CENTER}accepting-options-on-provision"
+ROTATION = f"{_DEV_CENTER}implementing-credential-rotation-as-an-add-on-partner"
+LOG_DRAINS = f"{_DEV_CENTER}log-drains"
+WEBHOOKS = f"{_DEV_CENTER}using-webhooks-as-an-add-on-partner"
+BEST_PRACTICES = f"{_DEV_CENTER}add-on-partner-technical-best-practices"
