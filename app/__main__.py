@@ -6,9 +6,8 @@ import contextlib
 import json
 import os
 import secrets
-import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,8 +36,9 @@ from app.plans import plans
 from app.resources.reencrypt import count_resources
 from app.resources.reencrypt import reencrypt as reencrypt_resources
 from app.settings import BadSettingsError, Settings, read_database_url, read_settings
-from app.simulator import Simulator, StateUnreadable
-from app.simulator.tool_environment import environment_lines
+from app.simulator import Simulator, StateUnreadable, starting
+from app.simulator.portal.manifests import refusals as manifest_refusals
+from app.simulator.tool_environment import how_to_use
 from app.web.connection import BoundedConnection
 from app.web.health import newest_migration
 from app.worker import run_worker
@@ -53,7 +53,7 @@ def _clear_errors() -> Iterator[None]:
     """What an operator can mend is one sentence, not a traceback."""
     try:
         yield
-    except (BadSettingsError, BadManifestError, WrongKeyError) as error:
+    except (BadSettingsError, BadManifestError, WrongKeyError, starting.CannotStart) as error:
         sentence = str(error)
     except Retry as error:
         sentence = f"{error}: {_first_line(error.__cause__)}" if error.__cause__ else str(error)
@@ -191,11 +191,11 @@ def simulate(
     if reset and state is None:
         raise typer.BadParameter("--reset is about the file that --state names.")
     with _clear_errors(), contextlib.ExitStack() as stack:
-        content = _manifest_for_simulator(manifest)
-        addon_base_url = base_url or _target(content, manifest, "base_url")
-        addon_sso_url = sso_url or _target(content, manifest, "sso_url")
+        content = starting.read_manifest(manifest, os.environ)
+        addon_base_url = base_url or starting.addon_url(content, manifest, "base_url")
+        addon_sso_url = sso_url or starting.addon_url(content, manifest, "sso_url")
         # Before the state is touched: another simulator may be at work with it.
-        listener = stack.enter_context(_listener(port))
+        listener = stack.enter_context(starting.listen(port))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
             simulator = Simulator(
@@ -203,16 +203,20 @@ def simulate(
                 url,
                 addon_base_url,
                 addon_sso_url,
-                os.environ.get("HEROKU_CLIENT_SECRET", "simulated-client-secret"),
-                plans=[_plan(text) for text in plan] if plan else _own_plans(content),
+                starting.client_secret(os.environ),
+                plans=_plans(plan, content),
                 state_path=state,
                 is_new_world=reset,
             )
-        except (ValueError, StateUnreadable) as error:
+        except StateUnreadable as error:
             raise BadManifestError(str(error)) from None
+        except ValueError as error:
+            raise BadManifestError(f"{manifest}: {error}") from None
         configure_logging(os.environ.get("LOG_FORMAT", "console"))
         if not quiet:
-            _say_how_to_use(simulator, content["id"], url, addon_base_url)
+            owner = next(iter(simulator.world.customers.values()))
+            typer.echo(how_to_use(url, owner.api_key, slug=content["id"], addon_base_url=addon_base_url))
+        _say_what_heroku_would_refuse(manifest, content)
         # `heroku logs --tail` reads for ever: it must not hold up the end.
         config = uvicorn.Config(
             simulator.app, access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=2
@@ -220,44 +224,12 @@ def simulate(
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def _listener(port: int) -> socket.socket:
-    try:
-        return socket.create_server(("127.0.0.1", port))
-    except OSError as error:
-        raise BadSettingsError(f"Port {port} cannot be had: {os.strerror(error.errno or 0)}. Choose another.") from None
-
-
-def _say_how_to_use(simulator: Simulator, slug: str, url: str, addon_base_url: str) -> None:
-    owner = next(iter(simulator.world.customers.values()))
-    typer.echo(f"A pretend Heroku for {slug}, which is called at {addon_base_url}\n")
-    typer.echo(f"  Marketplace   {url}/marketplace\n")
-    typer.echo("To use the Heroku CLI with it, paste these lines into a shell:\n")
-    typer.echo("\n".join(environment_lines(url, owner.api_key)))
-    typer.echo(f'\nor let the shell fetch them: eval "$(curl -fsS {url}/simulator/env)"\n')
-
-
-def _manifest_for_simulator(path: Path) -> dict[str, Any]:
-    try:
-        content: Any = json.loads(path.read_bytes())
-    except OSError as error:
-        raise BadManifestError(f"{path}: {error.strerror}.") from None
-    except ValueError:
-        raise BadManifestError(f"{path} is not JSON.") from None
-    if not isinstance(content, dict) or not isinstance(content.get("api"), dict):
-        raise BadManifestError(f"{path}: it must be an object with an api in it.")
-    for name, variable in (("password", "ADDON_PASSWORD"), ("sso_salt", "ADDON_SSO_SALT")):
-        if variable in os.environ:
-            content["api"][name] = os.environ[variable]
-    return content
-
-
-def _target(content: Mapping[str, Any], path: Path, name: str) -> str:
-    """Where the manifest says that the add-on is."""
-    targets = content["api"].get("test") or content["api"].get("production")
-    url = targets.get(name) if isinstance(targets, dict) else None
-    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-        raise BadManifestError(f"{path}: there is no {name} in api.test; add it, or use --{name.replace('_', '-')}.")
-    return url
+def _say_what_heroku_would_refuse(path: Path, content: Mapping[str, Any]) -> None:
+    """The simulator can work with a manifest that `heroku addons:admin:manifest:push` could not publish."""
+    reasons = manifest_refusals(content, content["id"])
+    if reasons:
+        typer.secho(f"{path}: Heroku would not publish this manifest yet.", err=True, fg="yellow")
+        typer.secho("\n".join(f"  {reason}" for reason in reasons), err=True, fg="yellow")
 
 
 def _own_plans(content: Mapping[str, Any]) -> list[dict[str, Any]] | None:
@@ -268,14 +240,15 @@ def _own_plans(content: Mapping[str, Any]) -> list[dict[str, Any]] | None:
         price_list = plans(read_settings(os.environ))
     except BadSettingsError:
         return None
-    return [_plan(f"{plan.name}={plan.price_cents}") for plan in price_list.values() if not plan.is_withdrawn]
+    return [starting.read_plan(f"{plan.name}={plan.price_cents}") for plan in price_list.values() if not plan.is_withdrawn]
 
 
-def _plan(text: str) -> dict[str, Any]:
-    name, _, cents = text.partition("=")
-    if not name or (cents and not cents.isdigit()):
-        raise typer.BadParameter(f"{text}: write it as basic=500")
-    return {"name": name, "human_name": name.capitalize(), "price_cents": int(cents or 0)}
+def _plans(texts: Sequence[str] | None, content: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """What is for sale: as `--plan` says, else as this project does."""
+    try:
+        return [starting.read_plan(text) for text in texts] if texts else _own_plans(content)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @cli.command()

@@ -207,11 +207,18 @@ class TestSimulate:
             (b"\xff", "is not JSON."),
             (b"[]", "it must be an object with an api in it."),
             ({"id": "acme"}, "it must be an object with an api in it."),
-            ({"id": "acme", "api": {"password": "p", "sso_salt": "s"}}, "there is no base_url in api.test"),
-            (GOOD | {"api": GOOD["api"] | {"test": {"base_url": "http://x"}}}, "there is no sso_url in api.test"),
-            (GOOD | {"api": GOOD["api"] | {"test": {"base_url": "x", "sso_url": "y"}}}, "there is no base_url"),
-            ({"api": GOOD["api"]}, "The manifest lacks a field the simulator needs: 'id'."),
-            (GOOD | {"api": GOOD["api"] | {"sso_salt": ""}}, "must not be empty"),
+            ({"id": "acme", "api": {"password": "p", "sso_salt": "s"}}, "no http or https URL in api.test.base_url"),
+            (
+                GOOD | {"api": GOOD["api"] | {"test": {"base_url": "http://x"}}},
+                "no http or https URL in api.test.sso_url",
+            ),
+            (
+                GOOD | {"api": GOOD["api"] | {"test": {"base_url": "x", "sso_url": "y"}}},
+                "no http or https URL in api.test.base_url",
+            ),
+            ({"api": GOOD["api"]}, "manifest.json: The manifest lacks id."),
+            (GOOD | {"api": GOOD["api"] | {"sso_salt": ""}}, "The manifest lacks api.sso_salt."),
+            (GOOD | {"api": GOOD["api"] | {"regions": "us"}}, "api.regions must be a list of names."),
         ],
     )
     def test_a_bad_manifest_is_one_sentence(self, simulate, content, words):
@@ -251,6 +258,17 @@ class TestSimulate:
         assert sentence(result) == f"Port {port} cannot be had: Address already in use. Choose another."
         assert state.read_text() == "yesterday"
 
+    def test_what_heroku_would_refuse_in_the_manifest_is_said_and_stops_nothing(self, run, tmp_path, monkeypatch):
+        monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)
+        manifest = tmp_path / "manifest.json"
+        manifest.write_text(json.dumps(GOOD | {"api": GOOD["api"] | {"config_vars": ["OTHER_URL"]}}))
+        result = run("simulate", "--port", "0", "--manifest", str(manifest), "--quiet")
+        assert result.exit_code == 0, result.stderr
+        assert "Heroku would not publish this manifest yet." in result.stderr
+        assert "The config var OTHER_URL must be in capitals and begin with ACME_." in result.stderr
+        assert "api.regions must be a list with us or * in it." in result.stderr
+        assert "hunter2" not in result.stderr
+
     def test_it_says_how_to_use_it_and_resetting_forgets_yesterday(self, tmp_path):
         manifest, state = tmp_path / "manifest.json", tmp_path / "state.json"
         manifest.write_text(json.dumps(GOOD))
@@ -269,11 +287,12 @@ class TestSimulate:
                 if "startup complete" in line:
                     break
             said = dict(line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export "))
+            assert f"Token endpoint   {said['HEROKU_HOST']}/oauth/token" in lines
             with urllib.request.urlopen(f"{said['HEROKU_HOST']}/simulator/env", timeout=10) as answer:
                 assert answer.read().decode().splitlines() == [line for line in lines if line.startswith("export ")]
             process.terminate()
             process.stdout.read()
-        assert f"Marketplace   {said['HEROKU_HOST']}/marketplace" in lines
+        assert f"Marketplace      {said['HEROKU_HOST']}/marketplace" in lines
         assert said["HEROKU_API_KEY"] in state.read_text()
 
 

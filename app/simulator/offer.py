@@ -102,29 +102,37 @@ def provider_region(region: str) -> str:
 def read_offer(
     manifest: Mapping[str, Any], *, client_secret: str, plans: Sequence[Mapping[str, Any]] | None = None
 ) -> Offer:
-    """Take what is needed from a parsed `addon-manifest.json`; ValueError names the field that is missing.
+    """Take what is needed from a parsed `addon-manifest.json`; ValueError names what is missing or misshapen.
 
     `plans` is a list of `{"name": "basic", "human_name": "Basic", "price_cents": 500}`; only `name` is required.
     """
-    try:
-        slug, api = str(manifest["id"]), manifest["api"]
-        password, sso_salt = str(api["password"]), str(api["sso_salt"])
-    except (KeyError, TypeError) as missing:
-        raise ValueError(f"The manifest lacks a field the simulator needs: {missing}.") from None
-    if not slug or not password or not sso_salt:
-        raise ValueError("The manifest's id, api.password and api.sso_salt must not be empty.")
+    api = manifest.get("api")
+    if not isinstance(api, Mapping):
+        raise ValueError("The manifest lacks api.")  # noqa: TRY004 - all that is wrong with a manifest is a ValueError
+    texts = {"id": manifest.get("id"), "api.password": api.get("password"), "api.sso_salt": api.get("sso_salt")}
+    for name, text in texts.items():
+        if not isinstance(text, str) or not text:
+            raise ValueError(f"The manifest lacks {name}.")
+    slug, password, sso_salt = (str(text) for text in texts.values())
     return Offer(
         slug=slug,
         name=str(manifest.get("name") or slug),
         password=password,
         sso_salt=sso_salt,
         client_secret=client_secret,
-        config_vars=tuple(api.get("config_vars") or ()),
+        config_vars=_names(api, "config_vars"),
         prefix=str(api.get("config_vars_prefix") or slug.upper().replace("-", "_")),
-        regions=tuple(api.get("regions") or ("us",)),
-        requires=frozenset(api.get("requires") or ()),
+        regions=_names(api, "regions") or ("us",),
+        requires=frozenset(_names(api, "requires")),
         plans=tuple(
             Plan(str(plan["name"]), str(plan.get("human_name") or plan["name"]), int(plan.get("price_cents", 0)))
             for plan in plans or ()
         ),
     )
+
+
+def _names(api: Mapping[str, Any], field_name: str) -> tuple[str, ...]:
+    names = api.get(field_name) or []
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"The manifest's api.{field_name} must be a list of names.")
+    return tuple(names)

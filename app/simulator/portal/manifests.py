@@ -19,6 +19,7 @@ from app.simulator.world import World
 from .records import ManifestVersion
 
 _KEPT = 100
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _CONFIG_VAR = re.compile(r"[A-Z][0-9A-Z_]+")
 _REQUIRES = frozenset({"log_input", "syslog_drain", "attachable", "many_per_app"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -74,6 +75,8 @@ def refusals(manifest: Mapping[str, Any], slug: str) -> list[str]:
     reasons = []
     if manifest.get("id") != slug:
         reasons.append(f"The id of an add-on cannot change: it is {slug}.")
+    if not _SLUG.fullmatch(slug):
+        reasons.append("id must be lowercase letters and digits, with dashes between them.")
     if not _is_text(manifest.get("name")):
         reasons.append("name must be a text that is not empty.")
     api = manifest.get("api")
