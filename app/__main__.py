@@ -240,7 +240,9 @@ def _own_plans(content: Mapping[str, Any]) -> list[dict[str, Any]] | None:
         price_list = plans(read_settings(os.environ))
     except BadSettingsError:
         return None
-    return [starting.read_plan(f"{plan.name}={plan.price_cents}") for plan in price_list.values() if not plan.is_withdrawn]
+    return [
+        starting.read_plan(f"{plan.name}={plan.price_cents}") for plan in price_list.values() if not plan.is_withdrawn
+    ]
 
 
 def _plans(texts: Sequence[str] | None, content: Mapping[str, Any]) -> list[dict[str, Any]] | None:

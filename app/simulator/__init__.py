@@ -11,6 +11,7 @@ recording.py, guard.py  what every request that comes in goes through
 platform_api/           what add-ons and the Heroku CLI ask: a module for each kind of thing; shapes.py has the JSON
 oauth/  portal/         tokens of add-ons and of people; the partner's own API
 webhooks/  logs/        subscriptions, events, deliveries; lines, drains, what add-ons write
+starting.py             what a simulator is started with on a command line
 pages/                  the marketplace and the developer's tools, from templates/ and static/
 """
 

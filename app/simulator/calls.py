@@ -4,6 +4,7 @@ The protocol is https://devcenter.heroku.com/articles/add-on-partner-api-referen
 here is stated at the place.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -79,8 +80,9 @@ class Calls:
             if addon.state != "deprovisioned":
                 world.forget(addon, by_email=by_email)
                 for one in replaced:
-                    if world.addons[one.addon_id].state != "deprovisioned":
-                        attaching.attach(world, world.addons[one.addon_id], app, one.name, confirm=app.name)
+                    former = world.addons.get(one.addon_id)
+                    if former is not None and former.state != "deprovisioned":
+                        attaching.attach(world, former, app, one.name, confirm=app.name)
             if isinstance(error, HerokuError):
                 world.log(f"Installing {offer.slug}:{plan} failed: {error.message}", app=app)
             raise
@@ -165,18 +167,18 @@ class Calls:
         await self._start_delete(addon)
 
     async def retry_due(self) -> None:
-        """Send again the DELETEs whose time has come."""
-        for pending in list(self._world.pending_deletes.values()):
-            if pending.next_at <= self._world.now():
-                await self._delete(pending)
+        """Send again the DELETEs whose time has come, all at once: an add-on that hangs must not add up its delays."""
+        due = [one for one in self._world.pending_deletes.values() if one.next_at <= self._world.now()]
+        await asyncio.gather(*(self._delete(pending) for pending in due))
 
     async def reap(self) -> None:
         """Remove what is still provisioning after twelve hours, as Heroku does."""
-        world = self._world
+        world, reaped = self._world, []
         for addon in list(world.installed()):
             if addon.state == "provisioning" and world.now() - addon.created_at >= PROVISIONING_ENDS_AFTER:
                 world.remove(addon, "it was not provisioned within 12 hours.", has_failed=True)
-                await self._start_delete(addon)
+                reaped.append(addon)
+        await asyncio.gather(*(self._start_delete(addon) for addon in reaped))
 
     async def _start_delete(self, addon: AddOn) -> None:
         """Note that the add-on must be told before telling it: a simulator stopped half-way goes on tomorrow."""

@@ -12,6 +12,7 @@ from .world import World
 
 _SHORTEST_SECRET = 8
 _KEPT_OF_LOGS = 100
+_KEPT_FINDINGS = 50
 
 
 @dataclass(frozen=True)
@@ -49,20 +50,26 @@ def record_exchange(
         at=at,
         direction=direction,
         method=method,
-        url=masked_url(url),
-        request_headers=masked_headers(request.headers),
+        url=masked_url(url, secrets),
+        request_headers=masked_headers(request.headers, secrets),
         request_body=body_of(request, is_config=is_about_config),
         status=status,
-        answer_headers=masked_headers(answer.headers) if answer else {},
+        answer_headers=masked_headers(answer.headers, secrets) if answer else {},
         answer_body=body_of(answer, is_config=is_about_config and status == 200) if answer else "",
         seconds=seconds,
-        findings=findings,
+        findings=_first(findings),
         addon_id=addon_id,
     )
     world.record(exchange)
     if direction == "logs":
         _make_room(world)
     return exchange
+
+
+def _first(findings: list[Finding]) -> list[Finding]:
+    """Keep what can be read: a request with thousands of log messages may have a remark on each."""
+    rest = len(findings) - _KEPT_FINDINGS
+    return [*findings[:_KEPT_FINDINGS], Finding("note", f"And {rest} more.")] if rest > 0 else findings
 
 
 def _make_room(world: World) -> None:
@@ -74,8 +81,12 @@ def _make_room(world: World) -> None:
 
 def _known_secrets(world: World) -> list[str]:
     """List what must be masked wherever it turns up, as in an error text that quotes a connection URL."""
-    offer = world.offer
+    offer, people = world.offer, world.oauth
     values = [value for addon in world.addons.values() for value in addon.config.values()]
+    values += [*world.grants, *world.access_tokens, *world.refresh_tokens]
+    values += [person.api_key for person in world.customers.values()]
+    values += [one.token for one in people.authorizations.values()]
+    values += [one.secret for one in people.clients.values()]
     for webhook in world.webhooks.values():
         authorization = webhook.authorization or ""
         values += [webhook.secret, authorization, authorization.rpartition(" ")[2]]

@@ -1,11 +1,11 @@
 """Reading request bodies: urlencoded forms and JSON. How large they may be is the guard's business."""
 
-import json
 from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from . import plain_json
 from .errors import HerokuError
 
 
@@ -30,8 +30,8 @@ async def read_json(request: Request) -> dict[str, Any]:
     """Return the JSON object of the body, an empty one when there is no body."""
     body = await request.body()
     try:
-        content = json.loads(body) if body else {}
-    except (ValueError, RecursionError):
+        content = plain_json.read(body) if body else {}
+    except ValueError:
         raise HerokuError(400, "bad_request", "The body is not JSON.") from None
     if not isinstance(content, dict):
         raise HerokuError(400, "bad_request", "The body is not a JSON object.")

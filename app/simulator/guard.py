@@ -7,6 +7,7 @@ on another site; the headers stop scripts and frames.
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -45,15 +46,7 @@ class Guard:
             await refusal(scope, receive, send)
             return
 
-        received, has_started = 0, False
-
-        async def receive_bounded() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > _MOST_BODY_BYTES:
-                raise _TooLarge
-            return message
+        has_started = False
 
         async def send_with_headers(message: Message) -> None:
             nonlocal has_started
@@ -65,7 +58,9 @@ class Guard:
             await send(message)
 
         try:
-            await self._app(scope, receive_bounded, send_with_headers)
+            await self._app(scope, _bounded(receive), send_with_headers)
+        except ClientDisconnect:  # nobody is left to answer
+            return
         except _TooLarge:
             if has_started:
                 raise
@@ -81,6 +76,20 @@ class Guard:
             return PlainTextResponse("The simulator takes changes only from its own pages.\n", 403)
         length = headers.get("content-length", "")
         return _too_large() if length.isdecimal() and int(length) > _MOST_BODY_BYTES else None
+
+
+def _bounded(receive: Receive) -> Receive:
+    received = 0
+
+    async def receive_bounded() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > _MOST_BODY_BYTES:
+            raise _TooLarge
+        return message
+
+    return receive_bounded
 
 
 def _too_large() -> JSONResponse:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
@@ -26,14 +26,22 @@ _SECRET_KEYS = frozenset(
         "authorization",
     }
 )
-_SECRET_HEADERS = frozenset({"cookie", "set-cookie", "heroku-webhook-secret", "logplex-drain-token"})
+_SECRET_HEADERS = frozenset(
+    {"cookie", "set-cookie", "heroku-webhook-secret", "logplex-drain-token", "proxy-authorization"}
+)
 # User and password in a URL wherever it stands, as in the path of another, and the tokens of log drains and log input.
 _SECRET_TEXT = re.compile(r"""(?<=://)[^\s/?#@"']+(?=@)|\b[dt]\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b""")
+_SECRET_IN_QUERY = re.compile(rf"""([?&](?:{"|".join(sorted(_SECRET_KEYS))})=)[^&#\s"']+""")
+# What should have been JSON and is not: a field's value is masked by its name, any value of a config var's name too.
+_SECRET_FIELD = re.compile(
+    rf"""\b((?:{"|".join(sorted(_SECRET_KEYS))}|value|[A-Z][A-Z0-9]*_[A-Z0-9_]*)["']?\s*(?:=>|[:=])\s*)"""
+    r"""("[^"]*"?|'[^']*'?|[^\s"'&,;<>]+)"""
+)
 _KEPT_FROM_OTHERS = 500
 _KEPT_CHARACTERS = 8_000
 
 
-def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+def masked_headers(headers: Mapping[str, str], known_secrets: Collection[str] = ()) -> dict[str, str]:
     """Keep a header's scheme and, for Basic, that it was Basic: enough to see which kind of caller it was."""
     shown = {}
     for name, value in headers.items():
@@ -42,38 +50,40 @@ def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
             scheme, has_more, _ = value.partition(" ")
             shown[key] = f"{scheme} {MASK}" if has_more else MASK
         else:
-            shown[key] = MASK if key in _SECRET_HEADERS else value
+            shown[key] = MASK if key in _SECRET_HEADERS else _without(known_secrets, value)
     return shown
 
 
-def masked_url(url: str) -> str:
+def masked_url(url: str, known_secrets: Collection[str] = ()) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     netloc = f"{MASK}@{host}" if "@" in parts.netloc else host
-    return urlunsplit(
-        parts._replace(
-            netloc=netloc,
-            path=_SECRET_TEXT.sub(MASK, parts.path),
-            query="&".join(f"{key}={value}" for key, value in _masked_pairs(parts.query)),
-        )
-    )
+    query = "&".join(f"{key}={value}" for key, value in _masked_pairs(parts.query))
+    shown = urlunsplit(parts._replace(netloc=netloc, path=_SECRET_TEXT.sub(MASK, parts.path), query=query))
+    return _replaced(known_secrets, shown)
 
 
 def masked_body(body: bytes, content_type: str, known_secrets: Collection[str], *, is_config: bool = False) -> str:
     """Return the body as readable text: JSON indented, a form with one field a line, anything else cut short.
 
-    What `is_config` is nothing but config vars: of each the name may be read.
+    What `is_config` is nothing but config vars: of each the name may be read, when it is JSON.
     """
     text = body.decode("utf-8", "replace")
+    if "\0" in text:  # perhaps a text in another encoding, in which no secret would be recognised
+        return f"{len(body)} bytes that are no text."
     if content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded":
         text = "\n".join(f"{key}={value}" for key, value in _masked_pairs(text))
         return _without(known_secrets, text)[:_KEPT_CHARACTERS]
     try:
-        text = json.dumps(
-            _masked(json.loads(text), known_secrets, "config" if is_config else ""), indent=2, ensure_ascii=False
-        )
+        parsed = json.loads(text)
+        strings = "\0".join(_strings(parsed))
+        present = [secret for secret in known_secrets if secret in strings]
+        text = json.dumps(_masked(parsed, present, "config" if is_config else ""), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
-        return _without(known_secrets, text)[:_KEPT_FROM_OTHERS]
+        if is_config and text.strip():
+            return f"{MASK} (not JSON)"
+        return _without(known_secrets, _SECRET_FIELD.sub(rf"\1{MASK}", text))[:_KEPT_FROM_OTHERS]
+    text = text.encode("utf-8", "replace").decode()  # JSON can spell halves of characters that nothing can store
     return text if len(text) <= _KEPT_CHARACTERS else f"{text[:_KEPT_CHARACTERS]}\n… {len(text)} characters in all"
 
 
@@ -83,9 +93,22 @@ def _masked_pairs(text: str) -> list[tuple[str, str]]:
 
 
 def _without(known_secrets: Collection[str], text: str) -> str:
+    return _SECRET_IN_QUERY.sub(rf"\1{MASK}", _SECRET_TEXT.sub(MASK, _replaced(known_secrets, text)))
+
+
+def _replaced(known_secrets: Collection[str], text: str) -> str:
     for secret in known_secrets:
         text = text.replace(secret, MASK)
-    return _SECRET_TEXT.sub(MASK, text)
+    return text
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Yield every text in parsed JSON, other than names."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _strings(inner)
 
 
 def _masked(value: Any, known_secrets: Collection[str], key: str = "") -> Any:
@@ -94,7 +117,7 @@ def _masked(value: Any, known_secrets: Collection[str], key: str = "") -> Any:
     The platform API writes config as a list of name and value, and there the name may be read.
     """
     if isinstance(value, str):
-        return _without(known_secrets, value)
+        return MASK if key == "config" and value else _without(known_secrets, value)
     if isinstance(value, list):
         return [_masked(inner, known_secrets, "" if _is_pair(inner) else key) for inner in value]
     if not isinstance(value, dict):

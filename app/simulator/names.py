@@ -28,6 +28,7 @@ _COLOURS = (
 )
 # fmt: on
 
+PROCESS_TYPE = re.compile(r"[A-Za-z0-9_-]{1,63}")
 # A dyno, as `web.1`, or what else prints, as `router`.
 PROCESS_NAME = re.compile(r"[a-z][a-z0-9_-]{0,29}(\.[0-9]{1,5})?")
 APP_NAME = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")

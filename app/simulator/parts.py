@@ -1,11 +1,12 @@
 """What every page and endpoint of the simulator works with, carried by the ASGI application and never global."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 import jinja2
 from starlette.requests import Request
+from starlette.routing import Route
 
 from .calls import Calls
 from .faults import Faults
@@ -15,6 +16,16 @@ from .oauth.logins import Logins
 from .offer import Offer
 from .rate_limit import RateLimit
 from .world import World
+
+
+@dataclass(frozen=True)
+class Section:
+    """Pages that are not the simulator's own: their entry in the navigation, their routes, and what ends their work."""
+
+    label: str
+    href: str
+    routes: Sequence[Route]
+    aclose: Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,7 @@ class Parts:
     url: str
     addon_sso_url: str
     logins: Logins = field(default_factory=Logins)
+    sections: list[Section] = field(default_factory=list)
 
     @property
     def offer(self) -> Offer:

@@ -30,6 +30,8 @@ def recorded(direction_of: Callable[[Request], Direction], endpoint: Endpoint) -
     """
 
     async def answer(request: Request) -> Response:
+        # All of it is there before anything is looked up: who sends slowly must not act on what is gone by then.
+        body = await request.body()
         world, faults = parts(request).world, parts(request).faults
         request.state.findings, request.state.addon_id = [], None
         direction = direction_of(request)
@@ -58,7 +60,7 @@ def recorded(direction_of: Callable[[Request], Direction], endpoint: Endpoint) -
             direction=direction,
             method=request.method,
             url=str(request.url),
-            request=Message(request.headers, await request.body()),
+            request=Message(request.headers, body),
             status=response.status_code if is_seen else None,
             answer=Message(response.headers, bytes(response.body)) if is_seen else None,
             at=at,

@@ -25,7 +25,7 @@ from .logs.lines import Logs
 from .oauth import token_endpoint
 from .oauth.service_secret import settle_client_secret
 from .offer import read_offer
-from .parts import Parts
+from .parts import Parts, Section
 from .portal import api as portal
 from .portal.manifests import settle_manifest
 from .rate_limit import RateLimit
@@ -65,6 +65,7 @@ class Simulator:
         saved = state.read(state_path, offer.slug) if state_path and not is_new_world else None
         self._state_path = state_path
         self._watchers: list[asyncio.Event] = []
+        self._writing: asyncio.Future[None] | None = None
         self.world = World(**(vars(saved) if saved else {"slug": offer.slug}), offer=offer, clock=clock)
         settle_client_secret(self.world)
         settle_manifest(self.world, manifest)
@@ -125,11 +126,20 @@ class Simulator:
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
+            for section in self.app.state.parts.sections:
+                await section.aclose()
             self._watchers.clear()
+            if self._writing is not None:
+                await asyncio.wait([self._writing])
             await self.webhooks.aclose()
             await self.log_deliveries.aclose()
             await self._wire.aclose()
             self.save()
+
+    def add_section(self, section: Section) -> None:
+        """Add somebody else's pages to the marketplace, and their entry to its navigation; before it is served."""
+        self.app.state.parts.sections.append(section)
+        self.app.router.routes[:0] = section.routes
 
     def save(self) -> None:
         """Write the state file now; without a path there is none."""
@@ -176,8 +186,14 @@ class Simulator:
             await has_changed.wait()
             await asyncio.sleep(_SAVE_DELAY.total_seconds())
             has_changed.clear()
-            if self._state_path is not None:
-                try:
-                    await asyncio.to_thread(state.write, self._state_path, state.dump(self.world))
-                except OSError as error:
-                    _LOG.error("The simulator's state could not be saved: %s", error)
+            if self._state_path is None:
+                continue
+            try:
+                content = state.dump(self.world)
+                self._writing = asyncio.ensure_future(asyncio.to_thread(state.write, self._state_path, content))
+                # A thread cannot be stopped: the last save waits for it, or an older world would replace a newer one.
+                await asyncio.shield(self._writing)
+            except OSError as error:
+                _LOG.error("The simulator's state could not be saved: %s", error)
+            except Exception:  # noqa: BLE001 - whatever could not be written, the next save must come
+                _LOG.exception("The simulator's state could not be saved; the next change is saved again.")

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from . import plain_json
 from .exchanges import Message, record_exchange
 from .faults import Fault, Faults
 from .records import AddOn, Exchange, Finding
@@ -175,6 +176,6 @@ class Wire:
 
 def _parsed(response: httpx2.Response) -> Any:
     try:
-        return json.loads(response.content)
-    except (ValueError, RecursionError):
+        return plain_json.read(response.content)
+    except ValueError:
         return None

@@ -21,8 +21,6 @@ async def test_the_clock_is_told_and_moved_as_json(sim, http):
         '{"minutes": true}',
         '{"days": 1}',
         '{"hours": 9000}',
-        '{"hours": 1e999}',
-        '{"hours": NaN}',
         '{"minutes": 1' + "0" * 400 + "}",
     ],
 )

@@ -235,11 +235,12 @@ async def _send_tcp(url: str, content: bytes) -> _Outcome:
             try:
                 writer.write(content)
                 await writer.drain()
-            finally:
                 writer.close()
-            await writer.wait_closed()
+                await writer.wait_closed()
+            finally:
+                writer.transport.abort()  # who does not read must not keep the connection
     except TimeoutError:
         return _Outcome(None, f"no connection within {_ANSWERS_WITHIN_SECONDS} s")
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the second for a host name that cannot be one
         return _Outcome(None, f"it could not be reached: {type(error).__name__}")
     return _Outcome(None)

@@ -102,9 +102,9 @@ def read_message(message: bytes) -> SyslogMessage | None:
 def _read_moment(text: bytes) -> datetime | None:
     try:
         at = datetime.fromisoformat(text.decode())
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (OverflowError, ValueError):  # the first at either end of time, which an offset may cross
         return None
-    return at.astimezone(UTC) if at.tzinfo else None
 
 
 def _is_utf8(content: bytes) -> bool:

@@ -22,6 +22,7 @@ from .rendering import form, page, render
 _PATH = "/marketplace/clock"
 _MOVES = ((5, "5 minutes"), (60, "1 hour"), (8 * 60, "8 hours"), (12 * 60, "12 hours"), (3 * 24 * 60, "3 days"))
 _FARTHEST = timedelta(days=366)
+_FARTHEST_IN_ALL = timedelta(days=36_600)
 _SHOWN = 20
 
 
@@ -96,6 +97,8 @@ async def _move(known: Parts, minutes: float) -> None:
         by = timedelta.max
     if by > _FARTHEST:
         raise invalid("The clock moves by a year at most.")
+    if known.world.clock_offset + by > _FARTHEST_IN_ALL:
+        raise invalid("The clock is moved by a hundred years at most: begin a new world.")
     known.world.move_clock(by)
     await known.catch_up()
 

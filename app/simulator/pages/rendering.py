@@ -43,8 +43,18 @@ def template_environment() -> jinja2.Environment:
     return templates
 
 
-def render(request: Request, template: str, *, status: int = 200, **context: Any) -> Response:
-    """Render a page, or with `?live` only its live block and the frame's, answered 304 while they stay the same."""
+def render(
+    request: Request,
+    template: str,
+    *,
+    status: int = 200,
+    templates: jinja2.Environment | None = None,
+    **context: Any,
+) -> Response:
+    """Render a page, or with `?live` only its live block and the frame's, answered 304 while they stay the same.
+
+    `templates` is another environment, for pages that are not the simulator's own.
+    """
     known = parts(request)
     values = {
         "path": request.url.path,
@@ -53,9 +63,10 @@ def render(request: Request, template: str, *, status: int = 200, **context: Any
         "now": known.world.now(),
         "problem_count": sum(any(one.level == "problem" for one in each.findings) for each in known.world.exchanges),
         "pending_faults": sum(fault.count for fault in known.faults.pending),
+        "more_sections": known.sections,
         **context,
     }
-    page = known.templates.get_template(template)
+    page = (templates or known.templates).get_template(template)
     if "live" not in request.query_params:
         return HTMLResponse(page.render(values), status, {"Cache-Control": "no-store"})
     body = "".join(page.blocks["live"](page.new_context(values)))

@@ -122,6 +122,8 @@ def _billed_addon(call: Call) -> AddOn:
 def _failed(call: Call, ref: str) -> AddOn | None:
     """Find an add-on whose provisioning failed, by a name that nothing installed has, on an app of the caller's."""
     world, app = call.world, call.app() if "app" in call.path else None
+    if call.caller.addon is not None:  # whose own token ends with it
+        return None
     if any(ref in {one.id, one.name} for one in world.installed()):
         return None
     failed = [one for one in world.addons.values() if one.failed_at is not None and ref in {one.id, one.name}]

@@ -6,6 +6,7 @@ from typing import Any
 from app.simulator import dynos
 from app.simulator.catalogue import DYNO_SIZES
 from app.simulator.errors import invalid, not_found
+from app.simulator.names import PROCESS_TYPE
 from app.simulator.process_shapes import dyno_shape, dyno_size_shape, formation_shape
 from app.simulator.records import App, Process
 
@@ -34,6 +35,8 @@ async def run_dyno(call: Call) -> Any:
         raise invalid("The simulator runs no programs to attach to: run the command detached.")
     if not isinstance(process_type, str | None) or not isinstance(size, str | None):
         raise invalid("The type and the size of a dyno are strings.")
+    if process_type and not PROCESS_TYPE.fullmatch(process_type):
+        raise invalid("The type of a dyno has only letters, digits, dashes and underscores, at most 63.")
     dyno = dynos.run(
         call.world,
         app,

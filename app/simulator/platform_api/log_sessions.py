@@ -75,6 +75,6 @@ async def _events(logs: Logs, session: LogSession, after: int | None) -> AsyncIt
 
 
 ROUTES = [
-    api("POST", "/apps/{app}/log-sessions", open_session, status=201),
+    api("POST", "/apps/{app}/log-sessions", open_session, status=201, is_for_people=True),
     Route("/log-streams/{session}", stream),
 ]

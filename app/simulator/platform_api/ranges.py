@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, unquote
 
 from app.simulator.errors import HerokuError
 
@@ -58,11 +59,11 @@ def page_of(items: Sequence[dict[str, Any]], header: str | None, keys: Sequence[
     page += [item for item in found[asked.most :] if item[asked.key] == page[-1][asked.key]]
     headers = {"Accept-Ranges": ", ".join(keys)}
     order = ", order=desc" if asked.is_descending else ""
-    span = f"{page[0][asked.key]}..{page[-1][asked.key]}" if page else ".."
+    span = f"{_spelled(page[0][asked.key])}..{_spelled(page[-1][asked.key])}" if page else ".."
     headers["Content-Range"] = f"{asked.key} {span}; max={asked.most}{order}"
     if len(found) > len(page) and page:
-        end = f"{asked.end}{']' if asked.is_before else ''}"
-        headers["Next-Range"] = f"{asked.key} ]{page[-1][asked.key]}..{end}; max={asked.most}{order}"
+        end = f"{_spelled(asked.end)}{']' if asked.is_before else ''}"
+        headers["Next-Range"] = f"{asked.key} ]{_spelled(page[-1][asked.key])}..{end}; max={asked.most}{order}"
     return Page(page, headers)
 
 
@@ -87,8 +88,8 @@ def _read(header: str, keys: Sequence[str]) -> _Asked:
     return _Asked(
         found["key"],
         is_after=bool(found["after"]),
-        start=found["start"].strip(),
-        end=found["end"].strip(),
+        start=unquote(found["start"].strip()),
+        end=unquote(found["end"].strip()),
         is_before=bool(found["until"]),
         most=most,
         is_descending=is_descending,
@@ -106,6 +107,11 @@ def _is_in_order(first: Any, second: Any, asked: _Asked, *, may_equal: bool) -> 
     if one == other:
         return may_equal
     return one > other if asked.is_descending else one < other
+
+
+def _spelled(value: Any) -> str:
+    """Write a value as a header can carry it: what people name is theirs to choose, line ends and dots included."""
+    return quote(str(value), safe=" :@+").replace("..", "%2E%2E")
 
 
 def _rank(value: Any) -> tuple[int, int, str]:

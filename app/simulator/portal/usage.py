@@ -1,7 +1,6 @@
 """Usage that a partner reports by the hour, for plans that are billed by it: each record is judged by itself."""
 
-import math
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +11,8 @@ from app.simulator.world import World
 from .records import Usage
 
 _KEPT = 5000
+_HIGHEST = 1e15
+_Key = tuple[str, str, datetime]
 
 
 def take_usages(world: World, batch: dict[str, Any]) -> Shape:
@@ -25,6 +26,8 @@ def take_usages(world: World, batch: dict[str, Any]) -> Shape:
     usages = batch.get("usages")
     if not isinstance(usages, list) or not usages:
         raise invalid("usages must be a list that is not empty.")
+    installed = {addon.id for addon in world.installed()}
+    reported = {_key(one) for one in world.portal.usages}
     answers = []
     for raw in usages:
         usage = Usage(
@@ -34,25 +37,29 @@ def take_usages(world: World, batch: dict[str, Any]) -> Shape:
             quantity=_quantity(raw),
             hour_at=hour_at,
         )
-        errors = _errors(world, usage)
+        errors = _errors(usage, installed, reported)
         if not errors:
             world.portal.usages.append(usage)
+            reported.add(_key(usage))
         answers.append(_shape(usage, errors))
     del world.portal.usages[:-_KEPT]
     world.changed()
     return {"id": str(uuid4()), "timestamp": moment(hour_at), "usages": answers}
 
 
-def _errors(world: World, usage: Usage) -> dict[str, list[str]]:
+def _key(usage: Usage) -> _Key:
+    return usage.addon_id, usage.unit, usage.hour_at
+
+
+def _errors(usage: Usage, installed: set[str], reported: set[_Key]) -> dict[str, list[str]]:
     errors = {}
-    if usage.quantity < 0:
+    if not 0 <= usage.quantity <= _HIGHEST:
         errors["quantity"] = ["must be a number that is not negative"]
-    if usage.addon_id not in {addon.id for addon in world.installed()}:
+    if usage.addon_id not in installed:
         errors["resource"] = ["is not installed"]
     if not usage.unit:
         errors["unit"] = ["needs a name"]
-    same = (usage.addon_id, usage.unit, usage.hour_at)
-    if any((one.addon_id, one.unit, one.hour_at) == same for one in world.portal.usages):
+    if _key(usage) in reported:
         errors["unit"] = ["was reported for this resource and hour already"]
     return errors
 
@@ -76,5 +83,4 @@ def _inner(raw: Any, name: str, key: str) -> Any:
 def _quantity(raw: Any) -> float:
     """Return the quantity, -1 for what is no number."""
     value: Any = raw.get("quantity") if isinstance(raw, dict) else None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number and math.isfinite(value) else -1
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else -1
