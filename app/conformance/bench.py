@@ -12,20 +12,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Self
-from urllib.parse import urlencode
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import httpx2
 
-from app.simulator import Simulator, attaching
+from app.simulator import AddOnFailed, Simulator, attaching
 from app.simulator.exchanges import Message, record_exchange
 from app.simulator.offer import Offer
 from app.simulator.records import AddOn, App, Exchange
 from app.simulator.wire import VENDOR_TYPE
-from app.simulator.world import World
+from app.simulator.world import Event, World
 
 from .journal import Journal
 from .requirement import NotApplicable, Unmet
+from .visits import Visit
 
 MUST_ANSWER_WITHIN_SECONDS = 25
 _LOOKS_EVERY_SECONDS = 0.02
@@ -106,6 +107,16 @@ class Bench:
         return self.world.offer
 
     @property
+    def manifest(self) -> Mapping[str, Any]:
+        """Return the manifest in force, as it was written."""
+        return self.world.portal.manifests[-1].contents
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Say whether the add-on is on the developer's own machine, where it need not be reachable from elsewhere."""
+        return is_loopback(urlsplit(self.base_url).hostname)
+
+    @property
     def base_url(self) -> str:
         return self.target.base_url.rstrip("/")
 
@@ -169,9 +180,11 @@ class Bench:
         region = region or self.offer.app_regions[0]
         return self.world.create_app(f"conform-{uuid4().hex[:12]}", region=region)
 
-    def draft(self, plan: str | None = None, *, options: Mapping[str, Any] | None = None) -> AddOn:
+    def draft(
+        self, plan: str | None = None, *, options: Mapping[str, Any] | None = None, region: str | None = None
+    ) -> AddOn:
         """Make an add-on that Heroku knows and the partner does not yet; its grant can be exchanged."""
-        app = self.app()
+        app = self.app(region=region)
         addon = self.world.install(app, plan or self.plan, name=None, options=dict(options or {}))
         attaching.attach(self.world, addon, app)
         return addon
@@ -203,13 +216,18 @@ class Bench:
 
     async def provision(self, plan: str | None = None, *, app: App | None = None, **how: Any) -> AddOn:
         """Install as a customer does; HerokuError when that fails."""
-        known = set(self.world.addons)
+        app = app or self.app()
+        self.world.listeners.append(self._note)
         try:
-            return await self.simulator.calls.provision((app or self.app()).name, plan or self.plan, **how)
+            return await self.simulator.calls.provision(app.name, plan or self.plan, **how)
         finally:
-            for uuid in self.world.addons.keys() - known:
-                self._made.add(uuid)
-                self.journal.add(uuid)
+            self.world.listeners.remove(self._note)
+
+    def _note(self, event: Event) -> None:
+        """Remember what is about to be made, also when Heroku then forgets it because the answer was no good."""
+        if event.kind == "addon" and event.action == "create":
+            self._made.add(event.thing.id)
+            self.journal.add(event.thing.id)
 
     async def provisioned(self, plan: str | None = None, **how: Any) -> AddOn:
         """Install, and wait until it is provisioned."""
@@ -226,9 +244,13 @@ class Bench:
         """Return a plan whose provision is answered with that status, 200 or 202; NotApplicable when there is none."""
         for plan in [plan.name for plan in self.offer.plans] or [self.plan]:
             if plan not in self._kinds:
-                addon = await self.provision(plan)
-                answers = [one for one in self.exchanges(addon) if one.method == "POST" and one.direction == "add-on"]
-                self._kinds[plan] = 200 if answers[0].status == 201 else answers[0].status
+                try:
+                    addon = await self.provision(plan)
+                except AddOnFailed as error:
+                    self._kinds[plan] = error.partner_status
+                else:
+                    answers = [one.status for one in self.exchanges(addon, "add-on") if one.method == "POST"]
+                    self._kinds[plan] = 200 if answers[0] == 201 else answers[0]
             if self._kinds[plan] == status:
                 return plan
         way = "at once" if status == 200 else "in the background"
@@ -268,7 +290,7 @@ class Bench:
         """Return the SSO form that Heroku's dashboard would send now."""
         return self.simulator.calls.sso_form(addon, **how)
 
-    async def visit(self, fields: Mapping[str, str] | list[tuple[str, str]]) -> "Visit":
+    async def visit(self, fields: Mapping[str, str] | list[tuple[str, str]]) -> Visit:
         """Post an SSO form with a browser of its own."""
         visit = Visit(self)
         await visit.post(fields)
@@ -289,32 +311,8 @@ class Bench:
         self._made.clear()
 
 
-class Visit:
-    """A browser that came through SSO: its cookies, and the pages it was shown."""
-
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-        self.cookies: dict[str, str] = {}
-        self.answer: Answer | None = None
-
-    async def post(self, fields: Mapping[str, str] | list[tuple[str, str]]) -> Answer:
-        content = urlencode(list(fields.items()) if isinstance(fields, Mapping) else fields).encode()
-        return await self._send(
-            "POST", self._bench.target.sso_url, content, {"Content-Type": "application/x-www-form-urlencoded"}
-        )
-
-    async def get(self, url: str) -> Answer:
-        return await self._send("GET", url, None, {})
-
-    async def _send(self, method: str, url: str, content: bytes | None, headers: dict[str, str]) -> Answer:
-        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items()) or None
-        self.answer = await self._bench.ask(
-            method, url, content=content, auth=None, headers={"Accept": "text/html", "Cookie": cookies, **headers}
-        )
-        for cookie in self.answer.headers.get_list("set-cookie"):
-            name, _, rest = cookie.partition("=")
-            self.cookies[name.strip()] = rest.partition(";")[0].strip()
-        return self.answer
+def is_loopback(host: str | None) -> bool:
+    return host in {"localhost", "::1"} or (host or "").startswith("127.")
 
 
 def _is_uuid(text: str) -> bool:
