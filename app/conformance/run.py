@@ -3,11 +3,13 @@
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Literal
 
 from app.simulator import AddOnFailed, HerokuError
+from app.simulator.exchanges import without_secrets
 from app.simulator.records import Exchange
 
 from .bench import Bench
@@ -54,7 +56,7 @@ async def _run_one(bench: Bench, requirement: Requirement, failed: Collection[st
     missing = [needed for needed in requirement.needs if needed in failed]
     if missing:
         return Result(requirement, "skipped", 0, f"It needs {', '.join(missing)}, which failed.")
-    seen, started = len(bench.world.exchanges), time.monotonic()
+    before, started = bench.world.exchanges[-1:], time.monotonic()
     bench.measured.clear()
     error: Exception | None = None
     try:
@@ -62,18 +64,28 @@ async def _run_one(bench: Bench, requirement: Requirement, failed: Collection[st
     except Exception as raised:  # noqa: BLE001 - a mistake of the checker must not end the run
         error = raised
     seconds = time.monotonic() - started
-    latest = list(bench.world.exchanges)[seen:][: -_SHOWN_EXCHANGES - 1 : -1]
+    latest = _latest(bench.world.exchanges, before)
+    # What is said is written before the clean-up: afterwards nobody knows any more which texts were secret.
+    measured = {name: without_secrets(bench.world, text) for name, text in bench.measured.items()}
+    result = _result(bench, requirement, error, latest)
     await bench.clean_up()
-    measured = dict(bench.measured)
-    match error:
-        case None:
-            return Result(requirement, "passed", seconds, measured=measured)
-        case NotApplicable():
-            return Result(requirement, "skipped", seconds, str(error), measured=measured)
-        case _:
-            reason, expected, evidence = _failure(error)
-            shown = latest if evidence is None else [evidence]
-            return Result(requirement, "failed", seconds, reason, expected, shown, measured)
+    return replace(result, seconds=seconds, measured=measured)
+
+
+def _result(bench: Bench, requirement: Requirement, error: Exception | None, latest: Sequence[Exchange]) -> Result:
+    if error is None:
+        return Result(requirement, "passed", 0)
+    if isinstance(error, NotApplicable):
+        return Result(requirement, "skipped", 0, without_secrets(bench.world, str(error)))
+    reason, expected, evidence = _failure(error)
+    reason, expected = without_secrets(bench.world, reason), without_secrets(bench.world, expected)
+    return Result(requirement, "failed", 0, reason, expected, latest if evidence is None else [evidence])
+
+
+def _latest(exchanges: Sequence[Exchange], before: Sequence[Exchange]) -> list[Exchange]:
+    """Return the newest exchanges since `before`, the newest first; old ones are forgotten, so nothing is counted."""
+    since = takewhile(lambda one: not any(one is known for known in before), reversed(exchanges))
+    return list(islice(since, _SHOWN_EXCHANGES))
 
 
 def _failure(error: Exception) -> tuple[str, str, Exchange | None]:

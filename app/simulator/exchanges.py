@@ -6,7 +6,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from .masking import masked_body, masked_headers, masked_url
+from .masking import masked_body, masked_headers, masked_text, masked_url
 from .records import Direction, Exchange, Finding
 from .world import World
 
@@ -39,7 +39,7 @@ def record_exchange(
 ) -> Exchange:
     secrets = _known_secrets(world)
 
-    is_about_config = urlsplit(url).path.endswith("/config-vars")
+    is_about_config = urlsplit(url).path.rstrip("/").endswith("/config-vars")
 
     def body_of(message: Message, *, is_config: bool) -> str:
         headers = {name.lower(): value for name, value in message.headers.items()}
@@ -66,6 +66,11 @@ def record_exchange(
     return exchange
 
 
+def without_secrets(world: World, text: str) -> str:
+    """Return a sentence about exchanges without what this world knows to be secret."""
+    return masked_text(text, _known_secrets(world))
+
+
 def _first(findings: list[Finding]) -> list[Finding]:
     """Keep what can be read: a request with thousands of log messages may have a remark on each."""
     rest = len(findings) - _KEPT_FINDINGS
@@ -80,7 +85,10 @@ def _make_room(world: World) -> None:
 
 
 def _known_secrets(world: World) -> list[str]:
-    """List what must be masked wherever it turns up, as in an error text that quotes a connection URL."""
+    """List what must be masked wherever it turns up, as in an error text that quotes a connection URL.
+
+    Long ones come first: what is masked within another secret would leave the rest of that one to be read.
+    """
     offer, people = world.offer, world.oauth
     values = [value for addon in world.addons.values() for value in addon.config.values()]
     values += [*world.grants, *world.access_tokens, *world.refresh_tokens]
@@ -90,7 +98,5 @@ def _known_secrets(world: World) -> list[str]:
     for webhook in world.webhooks.values():
         authorization = webhook.authorization or ""
         values += [webhook.secret, authorization, authorization.rpartition(" ")[2]]
-    return [
-        secret for secret in (offer.password, offer.sso_salt, offer.client_secret, *values)
-        if len(secret) >= _SHORTEST_SECRET
-    ]  # fmt: skip
+    values += [offer.password, offer.sso_salt, offer.client_secret]
+    return sorted({secret for secret in values if len(secret) >= _SHORTEST_SECRET}, key=len, reverse=True)

@@ -35,8 +35,11 @@ _SECRET_IN_QUERY = re.compile(rf"""([?&](?:{"|".join(sorted(_SECRET_KEYS))})=)[^
 # What should have been JSON and is not: a field's value is masked by its name, any value of a config var's name too.
 _SECRET_FIELD = re.compile(
     rf"""\b((?:{"|".join(sorted(_SECRET_KEYS))}|value|[A-Z][A-Z0-9]*_[A-Z0-9_]*)["']?\s*(?:=>|[:=])\s*)"""
-    r"""("[^"]*"?|'[^']*'?|[^\s"'&,;<>]+)"""
+    r"""("(?:[^"\\]|\\.)*["\\]?|'(?:[^'\\]|\\.)*['\\]?|[^\s"'&,;<>]+)""",
+    re.DOTALL,
 )
+# Of more, nothing is shown: to find the secrets in it would keep everyone waiting.
+_MOST_READ_BYTES = 250_000
 _KEPT_FROM_OTHERS = 500
 _KEPT_CHARACTERS = 8_000
 
@@ -50,7 +53,7 @@ def masked_headers(headers: Mapping[str, str], known_secrets: Collection[str] = 
             scheme, has_more, _ = value.partition(" ")
             shown[key] = f"{scheme} {MASK}" if has_more else MASK
         else:
-            shown[key] = MASK if key in _SECRET_HEADERS else _without(known_secrets, value)
+            shown[key] = MASK if key in _SECRET_HEADERS else masked_text(value, known_secrets)
     return shown
 
 
@@ -68,12 +71,14 @@ def masked_body(body: bytes, content_type: str, known_secrets: Collection[str], 
 
     What `is_config` is nothing but config vars: of each the name may be read, when it is JSON.
     """
+    if len(body) > _MOST_READ_BYTES:
+        return f"{len(body)} bytes, too many to be shown."
     text = body.decode("utf-8", "replace")
     if "\0" in text:  # perhaps a text in another encoding, in which no secret would be recognised
         return f"{len(body)} bytes that are no text."
     if content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded":
         text = "\n".join(f"{key}={value}" for key, value in _masked_pairs(text))
-        return _without(known_secrets, text)[:_KEPT_CHARACTERS]
+        return masked_text(text, known_secrets)[:_KEPT_CHARACTERS]
     try:
         parsed = json.loads(text)
         strings = "\0".join(_strings(parsed))
@@ -82,7 +87,7 @@ def masked_body(body: bytes, content_type: str, known_secrets: Collection[str], 
     except (ValueError, RecursionError):
         if is_config and text.strip():
             return f"{MASK} (not JSON)"
-        return _without(known_secrets, _SECRET_FIELD.sub(rf"\1{MASK}", text))[:_KEPT_FROM_OTHERS]
+        return masked_text(_SECRET_FIELD.sub(rf"\1{MASK}", text), known_secrets)[:_KEPT_FROM_OTHERS]
     text = text.encode("utf-8", "replace").decode()  # JSON can spell halves of characters that nothing can store
     return text if len(text) <= _KEPT_CHARACTERS else f"{text[:_KEPT_CHARACTERS]}\n… {len(text)} characters in all"
 
@@ -92,7 +97,8 @@ def _masked_pairs(text: str) -> list[tuple[str, str]]:
     return [(key, MASK if key in _SECRET_KEYS else value) for key, value in pairs]
 
 
-def _without(known_secrets: Collection[str], text: str) -> str:
+def masked_text(text: str, known_secrets: Collection[str]) -> str:
+    """Return the text without known secrets, and without what looks like one."""
     return _SECRET_IN_QUERY.sub(rf"\1{MASK}", _SECRET_TEXT.sub(MASK, _replaced(known_secrets, text)))
 
 
@@ -117,7 +123,7 @@ def _masked(value: Any, known_secrets: Collection[str], key: str = "") -> Any:
     The platform API writes config as a list of name and value, and there the name may be read.
     """
     if isinstance(value, str):
-        return MASK if key == "config" and value else _without(known_secrets, value)
+        return MASK if key == "config" and value else masked_text(value, known_secrets)
     if isinstance(value, list):
         return [_masked(inner, known_secrets, "" if _is_pair(inner) else key) for inner in value]
     if not isinstance(value, dict):
