@@ -36,7 +36,7 @@ from app.plans import plans
 from app.resources.reencrypt import count_resources
 from app.resources.reencrypt import reencrypt as reencrypt_resources
 from app.settings import BadSettingsError, Settings, read_database_url, read_settings
-from app.simulator import Simulator, StateUnreadable, starting
+from app.simulator import starting
 from app.simulator.portal.manifests import refusals as manifest_refusals
 from app.simulator.tool_environment import how_to_use
 from app.web.connection import BoundedConnection
@@ -190,38 +190,31 @@ def simulate(
     """
     if reset and state is None:
         raise typer.BadParameter("--reset is about the file that --state names.")
-    with _clear_errors(), contextlib.ExitStack() as stack:
-        content = starting.read_manifest(manifest, os.environ)
-        addon_base_url = base_url or starting.addon_url(content, manifest, "base_url")
-        addon_sso_url = sso_url or starting.addon_url(content, manifest, "sso_url")
-        # Before the state is touched: another simulator may be at work with it.
-        listener = stack.enter_context(starting.listen(port))
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        try:
-            simulator = Simulator(
-                content,
-                url,
-                addon_base_url,
-                addon_sso_url,
-                starting.client_secret(os.environ),
-                plans=_plans(plan, content),
-                state_path=state,
-                is_new_world=reset,
-            )
-        except StateUnreadable as error:
-            raise BadManifestError(str(error)) from None
-        except ValueError as error:
-            raise BadManifestError(f"{manifest}: {error}") from None
+    with (
+        _clear_errors(),
+        starting.started(
+            manifest,
+            os.environ,
+            port=port,
+            base_url=base_url,
+            sso_url=sso_url,
+            plans=partial(_plans, plan),
+            state_path=state,
+            is_new_world=reset,
+        ) as ready,
+    ):
+        simulator = ready.simulator
         configure_logging(os.environ.get("LOG_FORMAT", "console"))
         if not quiet:
             owner = next(iter(simulator.world.customers.values()))
-            typer.echo(how_to_use(url, owner.api_key, slug=content["id"], addon_base_url=addon_base_url))
-        _say_what_heroku_would_refuse(manifest, content)
+            slug = ready.manifest["id"]
+            typer.echo(how_to_use(ready.url, owner.api_key, slug=slug, addon_base_url=ready.addon_base_url))
+        _say_what_heroku_would_refuse(manifest, ready.manifest)
         # `heroku logs --tail` reads for ever: it must not hold up the end.
         config = uvicorn.Config(
             simulator.app, access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=2
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(config).run(sockets=[ready.listener])
 
 
 def _say_what_heroku_would_refuse(path: Path, content: Mapping[str, Any]) -> None:

@@ -1,15 +1,74 @@
-"""What a simulator is started with on a command line: the manifest's file, where the add-on is, plans, a port."""
+"""A simulator started from a command line: the manifest's file, where the add-on is, plans, a port."""
 
+import contextlib
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from .errors import StateUnreadable
+from .simulator import Simulator
+
+PriceList = Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]] | None]
 
 
 class CannotStart(Exception):
     """Something the person who typed the command can mend; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A simulator that nobody serves yet, and the port that is its own."""
+
+    simulator: Simulator
+    listener: socket.socket
+    url: str
+    manifest: Mapping[str, Any]
+    addon_base_url: str
+    addon_sso_url: str
+
+
+@contextlib.contextmanager
+def started(
+    path: Path,
+    environ: Mapping[str, str],
+    *,
+    port: int,
+    base_url: str | None,
+    sso_url: str | None,
+    plans: PriceList,
+    state_path: Path | None = None,
+    is_new_world: bool = False,
+) -> Iterator[Started]:
+    """Read the manifest at `path`, take the port and make the simulator; CannotStart says what keeps it from that.
+
+    `plans` returns what is for sale by that manifest, None for any plan name.
+    """
+    content = read_manifest(path, environ)
+    addon_base_url = base_url or addon_url(content, path, "base_url")
+    addon_sso_url = sso_url or addon_url(content, path, "sso_url")
+    # Before the state is touched: another simulator may be at work with it.
+    with listen(port) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        try:
+            simulator = Simulator(
+                content,
+                url,
+                addon_base_url,
+                addon_sso_url,
+                client_secret(environ),
+                plans=plans(content),
+                state_path=state_path,
+                is_new_world=is_new_world,
+            )
+        except StateUnreadable as error:
+            raise CannotStart(str(error)) from None
+        except ValueError as error:
+            raise CannotStart(f"{path}: {error}") from None
+        yield Started(simulator, listener, url, content, addon_base_url, addon_sso_url)
 
 
 def read_manifest(path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
