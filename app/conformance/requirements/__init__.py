@@ -2,10 +2,11 @@
 
 from app.conformance.requirement import Requirement
 
-from . import authentication, provision
+from . import authentication, config, provision
 
 GROUPS: dict[str, list[Requirement]] = {
     "authentication": authentication.REQUIREMENTS,
     "provision": provision.REQUIREMENTS,
+    "config": config.REQUIREMENTS,
 }
 ALL: list[Requirement] = [requirement for group in GROUPS.values() for requirement in group]
