@@ -95,3 +95,14 @@ async def test_exchanges_are_chosen_by_time_direction_and_addon(sim, http, clock
     refused = await http.get("/simulator/exchanges", params={"since": "yesterday"})
     assert (refused.status_code, refused.json()["id"]) == (422, "invalid_params")
     assert (await http.get("/simulator/exchanges", params={"since": "2026-05-01T12:00:30"})).status_code == 422
+
+
+async def test_the_clock_does_not_leave_the_calendar(sim, http):
+    for _ in range(100):
+        await http.post("/simulator/clock", json={"hours": 366 * 24})
+    answer = await http.post("/simulator/clock", json={"minutes": 1})
+    assert (answer.status_code, answer.json()["message"]) == (
+        422,
+        "The clock is moved by a hundred years at most: begin a new world.",
+    )
+    assert (await http.get("/marketplace/clock")).status_code == 200

@@ -215,3 +215,16 @@ async def test_only_the_latest_lines_are_kept(sim, post, printed):
         await post(framed(*[MESSAGE] * 500))
     assert len(sim.logs.of(sim.world.app("shop"))) == 1500
     assert all(isinstance(line, Line) for line in printed())
+
+
+async def test_of_very_many_remarks_the_first_are_kept(post, sim):
+    await post(framed(*["not a message"] * 200))
+    findings = sim.world.exchanges[-1].findings
+    assert (len(findings), findings[-1].text) == (51, "And 150 more.")
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+async def test_a_time_beyond_the_ends_of_time_is_one_that_cannot_be_read(post, findings, at):
+    answer = await post(framed(MESSAGE.replace("2026-05-01T11:59:00+00:00", at)))
+    assert answer.status_code == 204
+    assert "a time that is not ISO 8601" in findings()

@@ -171,3 +171,15 @@ async def test_a_list_of_things_without_ids_bears_the_range_that_some_clients_al
     headers = {**await bearer(installed), "Range": "id ..; max=1000"}
     answer = await http.get(f"/addons/{installed.id}/config", headers=headers)
     assert (answer.status_code, [one["name"] for one in answer.json()]) == (200, ["ACME_POSTGRES_URL"])
+
+
+async def test_a_name_with_line_ends_and_dots_stays_in_its_header(ask):
+    for name in ("a\r\nX-Evil: 1", "a..z", "b]; max=1", "c%2e", "Zoë ☂"):
+        await ask("POST", "/oauth/clients", {"name": name, "redirect_uri": "https://x.test"})
+    answer = await ask("GET", "/oauth/clients", Range="name ..; max=1")
+    found = answer.json()
+    while "next-range" in answer.headers:
+        assert "x-evil" not in answer.headers
+        answer = await ask("GET", "/oauth/clients", Range=answer.headers["next-range"])
+        found += answer.json()
+    assert [one["name"] for one in found] == ["Zoë ☂", "a\r\nX-Evil: 1", "a..z", "b]; max=1", "c%2e"]
