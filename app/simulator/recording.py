@@ -15,28 +15,34 @@ from .exchanges import Message, record_exchange
 from .faults import Fault
 from .oauth.credentials import resource_of
 from .parts import parts
-from .records import Direction
+from .records import AddOn, Direction
 from .troubles import strike
 from .verdicts import note, on_hold
+from .world import World
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+About = Callable[[World, Request], Awaitable[AddOn | None]]
 
 
-def recorded(direction_of: Callable[[Request], Direction], endpoint: Endpoint) -> Endpoint:
+async def _sender(world: World, request: Request) -> AddOn | None:
+    return resource_of(world, request)
+
+
+def recorded(direction_of: Callable[[Request], Direction], endpoint: Endpoint, *, about: About = _sender) -> Endpoint:
     """Wrap an endpoint that others call: trouble on order, errors as Heroku's JSON, and a line in the record.
 
     The endpoint may put what it notices into `request.state.findings` and the add-on's id into
-    `request.state.addon_id`.
+    `request.state.addon_id`, where that of `about` is already: by default the add-on whose access token was sent.
     """
 
     async def answer(request: Request) -> Response:
         # All of it is there before anything is looked up: who sends slowly must not act on what is gone by then.
         body = await request.body()
         world, faults = parts(request).world, parts(request).faults
-        request.state.findings, request.state.addon_id = [], None
         direction = direction_of(request)
-        addon = resource_of(world, request)
-        about = addon.id if addon else None
+        addon = await about(world, request)
+        addon_id = addon.id if addon else None
+        request.state.findings, request.state.addon_id = [], addon_id
         fault = faults.take(direction, request.method, request.url.path, without={"duplicate"})
         at, started = world.now(), time.perf_counter()
         seconds = 0.0
@@ -47,13 +53,12 @@ def recorded(direction_of: Callable[[Request], Direction], endpoint: Endpoint) -
             seconds = fault.seconds
             started = time.perf_counter()
         elif fault is not None and fault.kind == "reorder":
-            is_overtaken = await faults.hold(fault, about, parts(request).sleep)
+            is_overtaken = await faults.hold(fault, addon_id, parts(request).sleep)
             request.state.findings.append(on_hold(is_overtaken=is_overtaken))
         elif fault is not None:
-            request.state.addon_id = about
             strike(world, fault, addon)
         response = _refused_by(fault) or await _answered(endpoint, request)
-        faults.passed(direction, about)
+        faults.passed(direction, addon_id)
         is_seen = fault is None or fault.kind not in {"drop", "lost_answer"}
         record_exchange(
             world,

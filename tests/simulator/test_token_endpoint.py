@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import httpx2
 import pytest
 
@@ -168,3 +170,17 @@ async def test_a_missed_grant_is_given_again_only_to_a_partner_who_may_ask(sim, 
     assert (await http.post("/oauth/token", data={**grant, "code": again["code"]})).status_code == 200
     await sim.calls.deprovision(installed)
     assert (await http.get(path, auth=partner)).status_code == 404
+
+
+async def test_a_refused_request_for_a_token_is_recorded_with_the_add_on_it_was_about(sim, http, installed, grant):
+    sim.faults.add("error", direction="tokens")
+    await http.post("/oauth/token", data=grant)
+    await http.post("/oauth/token", data={**grant, "client_secret": "guess"})
+    assert [one.addon_id for one in sim.world.exchanges[-2:]] == [installed.id, installed.id]
+
+
+async def test_tokens_live_as_long_as_the_world_says(sim, http, grant):
+    sim.world.oauth.access_token_lives = timedelta(minutes=2)
+    answer = (await http.post("/oauth/token", data=grant)).json()
+    access = sim.world.access_tokens[answer["access_token"]]
+    assert (answer["expires_in"], access.expires_at) == (120, sim.world.now() + timedelta(minutes=2))

@@ -48,6 +48,7 @@ class OAuthRecords:
     """Dicts are keyed by id. `reissues_grants` is the partner's permission to fetch a second grant."""
 
     reissues_grants: bool = False
+    access_token_lives: timedelta = timedelta(hours=8)
     client_secret: ReplacedSecret | None = None
     authorizations: dict[str, Authorization] = field(default_factory=dict)
     clients: dict[str, OAuthClient] = field(default_factory=dict)

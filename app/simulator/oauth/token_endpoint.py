@@ -1,7 +1,7 @@
 """The token endpoint: a grant or a refresh token in, an access token for one resource out.
 
 Stands for `https://id.heroku.com/oauth/token`. A grant lives five minutes and works once; an access token lives eight
-hours; a refresh token lives as long as the add-on, unless the world is told to rotate refresh tokens.
+hours, unless the world is told otherwise; a refresh token as long as the add-on, unless it is told to rotate them.
 """
 
 import hmac
@@ -24,14 +24,11 @@ from app.simulator.world import World
 from .credentials import is_partner
 from .grants import grant_shape, new_grant
 
-ACCESS_TOKEN_LIVES = timedelta(hours=8)
-
 
 async def issue_token(request: Request) -> Response:
     world, offer = parts(request).world, parts(request).offer
-    query = dict(parse_qsl(request.url.query, keep_blank_values=True))
-    fields = query | await read_fields(request)
-    if query:
+    fields = await _fields(request)
+    if request.url.query:
         request.state.findings.append(problem("Secrets in the query string end up in logs: send a form body."))
     if not hmac.compare_digest(fields.get("client_secret", "").encode(), offer.client_secret.encode()):
         request.state.findings.append(problem("The client_secret is missing or wrong."))
@@ -43,19 +40,32 @@ async def issue_token(request: Request) -> Response:
         addon, refresh = _spend_refresh_token(request, world, fields.get("refresh_token", ""))
     else:
         raise HerokuError(400, "bad_request", "grant_type must be authorization_code or refresh_token.")
-    request.state.addon_id = addon.id
     access = _new_access_token(world, addon)
     return JSONResponse(
         {
             "access_token": access.token,
             "refresh_token": refresh.token,
-            "expires_in": int(ACCESS_TOKEN_LIVES.total_seconds()),
+            "expires_in": int(world.oauth.access_token_lives.total_seconds()),
             "token_type": "Bearer",
             "user_id": str(uuid5(NAMESPACE_DNS, f"{offer.slug}.addons.heroku.com")),
             "session_nonce": None,
         },
         headers={"Cache-Control": "no-store"},
     )
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    return dict(parse_qsl(request.url.query, keep_blank_values=True)) | await read_fields(request)
+
+
+async def _resource_asked_for(world: World, request: Request) -> AddOn | None:
+    """Find whose grant or refresh token was sent, also when it is good no more."""
+    try:
+        fields = await _fields(request)
+    except HerokuError:
+        return None
+    sent = world.grants.get(fields.get("code", "")) or world.refresh_tokens.get(fields.get("refresh_token", ""))
+    return None if sent is None else world.addons.get(sent.addon_id)
 
 
 def _spend_grant(request: Request, world: World, code: str) -> tuple[AddOn, RefreshToken]:
@@ -83,7 +93,7 @@ def _spend_refresh_token(request: Request, world: World, token: str) -> tuple[Ad
         (one.expires_at for one in world.access_tokens.values() if one.addon_id == refresh.addon_id),
         default=world.now(),
     )
-    if latest - world.now() > ACCESS_TOKEN_LIVES / 2:
+    if latest - world.now() > world.oauth.access_token_lives / 2:
         request.state.findings.append(hint("Refreshed although the access token has more than half its life left."))
     if world.rotates_refresh_tokens:
         del world.refresh_tokens[token]
@@ -94,7 +104,7 @@ def _spend_refresh_token(request: Request, world: World, token: str) -> tuple[Ad
 def _new_access_token(world: World, addon: AddOn) -> AccessToken:
     for old in [one for one in world.access_tokens.values() if one.expires_at <= world.now() - timedelta(days=1)]:
         del world.access_tokens[old.token]
-    access = AccessToken(f"HRKU-{uuid4()}", addon.id, world.now() + ACCESS_TOKEN_LIVES)
+    access = AccessToken(f"HRKU-{uuid4()}", addon.id, world.now() + world.oauth.access_token_lives)
     world.access_tokens[access.token] = access
     world.changed()
     return access
@@ -125,6 +135,6 @@ async def reissue_grant(request: Request) -> Response:
 
 def routes() -> list[Route]:
     return [
-        Route("/oauth/token", recorded(lambda _: "tokens", issue_token), methods=["POST"]),
+        Route("/oauth/token", recorded(lambda _: "tokens", issue_token, about=_resource_asked_for), methods=["POST"]),
         Route("/vendor/resources/{uuid}/oauth-grant", recorded(lambda _: "tokens", reissue_grant), methods=["GET"]),
     ]
