@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from app.conformance.command_line import conform_command
 from app.context import open_context
 from app.dev import run as dev_run
 from app.dev.folder import DEV_FOLDER
@@ -244,6 +245,9 @@ def _plans(texts: Sequence[str] | None, content: Mapping[str, Any]) -> list[dict
         return [starting.read_plan(text) for text in texts] if texts else _own_plans(content)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+cli.command("conform")(conform_command(_plans))
 
 
 @cli.command()

@@ -5,16 +5,16 @@ from pathlib import Path
 
 
 class Journal:
-    """The uuids of resources that may still exist. Without a path it is kept in memory only."""
+    """The uuids of resources that may still exist. Without a path it is kept in memory only.
+
+    ValueError when the file holds something else.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._uuids: set[str] = set()
         if path is not None and path.exists():
-            content = json.loads(path.read_bytes())
-            if not isinstance(content, list) or not all(isinstance(one, str) for one in content):
-                raise ValueError(f"{path} is not a journal of the conformance checker; move it away.")
-            self._uuids = set(content)
+            self._uuids = set(_uuids_in(path))
 
     @property
     def uuids(self) -> list[str]:
@@ -39,3 +39,13 @@ class Journal:
         temporary = self._path.with_name(f".{self._path.name}.new")
         temporary.write_text(json.dumps(sorted(self._uuids)))
         temporary.replace(self._path)
+
+
+def _uuids_in(path: Path) -> list[str]:
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError:
+        content = None
+    if not isinstance(content, list) or not all(isinstance(one, str) for one in content):
+        raise ValueError(f"{path} is not a journal of the conformance checker; move it away.")
+    return content

@@ -19,6 +19,10 @@ class CannotStart(Exception):
     """Something the person who typed the command can mend; the message is one sentence."""
 
 
+class PortTaken(CannotStart):
+    """Somebody else listens there, or only others may."""
+
+
 @dataclass(frozen=True)
 class Started:
     """A simulator that nobody serves yet, and the port that is its own."""
@@ -115,4 +119,4 @@ def listen(port: int) -> socket.socket:
     try:
         return socket.create_server(("127.0.0.1", port))
     except OSError as error:
-        raise CannotStart(f"Port {port} cannot be had: {os.strerror(error.errno or 0)}. Choose another.") from None
+        raise PortTaken(f"Port {port} cannot be had: {os.strerror(error.errno or 0)}. Choose another.") from None
