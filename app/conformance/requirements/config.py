@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from app.conformance.bench import Bench
+from app.conformance.bench import Bench, is_loopback
 from app.conformance.requirement import NotApplicable, Unmet, must, should
 from app.simulator.records import AddOn, Exchange
 from app.simulator.world import Event
@@ -15,7 +15,6 @@ from .docs import ASYNC_PROVISIONING, MANIFEST, PLATFORM_API
 
 _RETRY_AFTER_SECONDS = 1
 _MOST_REPETITIONS = 5
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "0.0.0.0"})
 
 
 async def _provisioned(
@@ -91,9 +90,8 @@ async def every_config_var_of_the_manifest_is_pushed(bench: Bench) -> None:
 
 @must("config", MANIFEST, needs=["pushed-config-is-accepted"])
 async def pushed_urls_can_be_parsed(bench: Bench) -> None:
-    """A config var whose name ends in _URL holds a URL with a scheme and a host, and not the add-on's own localhost."""
+    """A config var whose name ends in _URL holds a URL with a scheme and a host, and not localhost."""
     addon = await _provisioned(bench)
-    is_local = urlsplit(bench.base_url).hostname in _LOOPBACK
     for name, value in addon.config.items():
         if not name.endswith("_URL"):
             continue
@@ -103,7 +101,7 @@ async def pushed_urls_can_be_parsed(bench: Bench) -> None:
             is_url = bool(parts.scheme and host)
         except ValueError:
             host, is_url = "", False
-        if not is_url or (host in _LOOPBACK and not is_local):
+        if not is_url or (is_loopback(host) and not bench.is_on_loopback):
             what = "is on localhost" if is_url else "is not a URL with a scheme and a host"
             raise Unmet(
                 "A URL leads a customer's app to the service.",
