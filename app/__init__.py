@@ -15,6 +15,9 @@ errors.py       the five ways things go wrong
 log.py          one log for everything; hides secrets
 web/            everyone who calls us: partner API, SSO, dashboard, health
 resources/      the heart: one add-on resource and its life
+operators/      who runs this program: accounts, roles, sessions
+operations/     what they do: actions on resources, many at once, audit, alerts, reconciliation
+commands/       the same from the command line
 drivers/        ways to make what you sell                                 <- yours to add to
 simulator/      a pretend Heroku; shares no code with the rest
 conformance/    does any add-on speak the partner API correctly? drives the simulator

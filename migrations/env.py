@@ -4,8 +4,11 @@ from alembic import context
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
+import app.operations.models
+import app.operators.models
+import app.resources.models
+import app.resources.traces  # noqa: F401 - the tables must be known to the metadata
 from app.database import Base
-from app.resources import models  # noqa: F401 - the tables must be known to the metadata
 from app.settings import read_database_url
 
 # Any number; whoever holds this lock migrates, everyone else waits.

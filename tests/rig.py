@@ -21,9 +21,10 @@ from app.drivers.api_key import ApiKey
 from app.job_queue import worker_app
 from app.main import create_app
 from app.plans import Plan, by_name
-from app.resources.models import Resource, ResourceEvent
+from app.resources.models import Resource
 from app.resources.outcomes import JOBS, run_job
 from app.resources.sweep import sweep
+from app.resources.traces import Event
 from app.settings import Settings, read_settings
 from app.simulator import Simulator
 from app.worker import libpq_url
@@ -166,8 +167,8 @@ class Rig:
     async def events(self, uuid: UUID | str) -> list[str]:
         """The kinds of the resource's events, oldest first."""
         async with self.context.database.transaction() as session:
-            query = select(ResourceEvent.kind).where(ResourceEvent.resource_uuid == UUID(str(uuid)))
-            return list(await session.scalars(query.order_by(ResourceEvent.id)))
+            query = select(Event.kind).where(Event.resource_uuid == UUID(str(uuid)))
+            return list(await session.scalars(query.order_by(Event.id)))
 
     async def jobs(self) -> list[tuple[str, str]]:
         """Name and status of everything in the queue."""

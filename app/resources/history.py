@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.context import Context
 from app.errors import Gone, Refused
 from app.resources.lifecycle import record
-from app.resources.models import Reading, Resource, ResourceEvent, SignIn, State
+from app.resources.models import Resource, State
+from app.resources.traces import Event, Reading, SignIn
 
 _NEWEST_EVENTS: Final = 20
 
@@ -52,10 +53,10 @@ async def usage_since(session: AsyncSession, uuid: UUID, since: datetime) -> lis
     return [Usage(reading, tuple(hours.get(reading.name, ()))) for reading in newest]
 
 
-async def events_for_customer(session: AsyncSession, uuid: UUID) -> Sequence[ResourceEvent]:
+async def events_for_customer(session: AsyncSession, uuid: UUID) -> Sequence[Event]:
     """The newest lines of the history that are meant for customers, newest first."""
-    query = select(ResourceEvent).where(ResourceEvent.resource_uuid == uuid, ResourceEvent.is_for_customer)
-    return (await session.scalars(query.order_by(ResourceEvent.id.desc()).limit(_NEWEST_EVENTS))).all()
+    query = select(Event).where(Event.resource_uuid == uuid, Event.is_for_customer)
+    return (await session.scalars(query.order_by(Event.id.desc()).limit(_NEWEST_EVENTS))).all()
 
 
 async def show_config(context: Context, uuid: UUID, actor: str) -> Mapping[str, str]:

@@ -19,7 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.context import Context
 from app.drivers.base import Provisioned
 from app.errors import Gone
-from app.resources.models import Resource, ResourceEvent, State
+from app.resources.models import Resource, State
+from app.resources.traces import Event
 
 # Heroku wants an answer within three seconds. Two of them are for the driver and for what comes before it; the rest is
 # for writing down how far it came.
@@ -141,15 +142,29 @@ async def measure_soon(context: Context, session: AsyncSession, uuid: UUID) -> N
 
 def record(
     session: AsyncSession,
-    uuid: UUID,
+    uuid: UUID | None,
     at: datetime,
     kind: str,
     actor: str,
     text: str,
     *,
     is_for_customer: bool = True,
+    operator_id: UUID | None = None,
+    reason: str | None = None,
 ) -> None:
-    """Add a line to the resource's history; `text` is a sentence for people and holds no secret."""
+    """Add a line to the history; `text` is a sentence for people and holds no secret.
+
+    Without a `uuid` it is about the program as a whole. `operator_id` and `reason` are set for what operators do.
+    """
     session.add(
-        ResourceEvent(resource_uuid=uuid, at=at, kind=kind, actor=actor, text=text, is_for_customer=is_for_customer)
+        Event(
+            resource_uuid=uuid,
+            at=at,
+            kind=kind,
+            actor=actor,
+            text=text,
+            is_for_customer=is_for_customer and uuid is not None,
+            operator_id=operator_id,
+            reason=reason,
+        )
     )

@@ -1,4 +1,4 @@
-"""The tables of one noun: a resource, its history, its sign-ins and its readings.
+"""The table of one noun, a resource. What else is remembered about it is in `traces.py`.
 
 Columns, constraints and predicates live here; the verbs that change a resource are functions in `lifecycle.py` and
 `jobs.py`. Columns that end in `_sealed` are encrypted (`encryption.py`); `seal` and `open` write and read them.
@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Enum, ForeignKey, Identity, Index, LargeBinary, Text, text
+from sqlalchemy import CheckConstraint, Enum, Index, LargeBinary, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -48,6 +48,12 @@ class Resource(Base):
         CheckConstraint("pushed_version <= config_version", name="pushed_follows_config"),
         CheckConstraint("(state = 'deprovisioned') = (deprovisioned_at IS NOT NULL)", name="deprovisioned_has_a_time"),
         Index("ix_resources_unsettled_since", "unsettled_since", postgresql_where=text("unsettled_since IS NOT NULL")),
+        Index(
+            "ix_resources_tokens_refused_at",
+            "tokens_refused_at",
+            postgresql_where=text("tokens_refused_at IS NOT NULL"),
+        ),
+        Index("ix_resources_kept_until", "kept_until", postgresql_where=text("kept_until IS NOT NULL")),
         Index("ix_resources_retire_at", "retire_at", postgresql_where=text("retire_at IS NOT NULL")),
         Index("ix_resources_provisioning", "created_at", postgresql_where=text("state = 'provisioning'")),
     )
@@ -113,6 +119,19 @@ class Resource(Base):
     last_error: Mapped[str | None] = mapped_column(Text)
     last_error_at: Mapped[datetime | None]
 
+    # When the tokens were stored; when Heroku refused the refresh token, and has accepted none since.
+    tokens_at: Mapped[datetime | None]
+    tokens_refused_at: Mapped[datetime | None]
+    # What Heroku tells about the app that pays, at that time; either may change there at any moment.
+    app_name: Mapped[str | None] = mapped_column(Text)
+    owner_email: Mapped[str | None] = mapped_column(Text)
+    app_read_at: Mapped[datetime | None]
+    # An operator has closed the service to its customer.
+    suspended_at: Mapped[datetime | None]
+    # A deprovisioned service is kept, out of reach, until then; an operator may have opened it again meanwhile.
+    kept_until: Mapped[datetime | None]
+    restored_at: Mapped[datetime | None]
+
     log_input_url_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     log_drain_token_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
 
@@ -169,56 +188,6 @@ SECRETS: tuple[Secret, ...] = get_args(Secret)
 def purpose(secret: Secret, uuid: UUID) -> str:
     """What a sealed column of one row is bound to."""
     return f"resources.{secret}:{uuid}"
-
-
-class ResourceEvent(Base):
-    """A line in a resource's history."""
-
-    __tablename__ = "resource_events"
-    __table_args__ = (Index("ix_resource_events_resource_uuid_id", "resource_uuid", "id"),)
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    resource_uuid: Mapped[UUID] = mapped_column(ForeignKey("resources.uuid"))
-    at: Mapped[datetime]
-    kind: Mapped[str] = mapped_column(Text)
-    # Who caused it: "Heroku", "the program", or a customer's e-mail address as Heroku gave it.
-    actor: Mapped[str] = mapped_column(Text)
-    # A sentence for people. Holds no secret.
-    text: Mapped[str] = mapped_column(Text)
-    is_for_customer: Mapped[bool] = mapped_column(default=True)
-
-
-class SignIn(Base):
-    """One SSO form that was accepted: the customer's session, and the proof that the form was used."""
-
-    __tablename__ = "sign_ins"
-    __table_args__ = (Index("ix_sign_ins_resource_uuid_at", "resource_uuid", "at"),)
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    resource_uuid: Mapped[UUID] = mapped_column(ForeignKey("resources.uuid"))
-    # SHA-256 of the form's signed and claimed fields; unique, so that each form works once.
-    form_digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
-    # SHA-256 of the form's `resource_token`, when a stronger token proved the form: see `sso.py`.
-    covered_digest: Mapped[bytes | None] = mapped_column(LargeBinary, index=True)
-    at: Mapped[datetime]
-    email: Mapped[str] = mapped_column(Text)
-    user_id: Mapped[str] = mapped_column(Text)
-    # Whether Heroku vouched for e-mail and user id (only the user-scoped token covers them).
-    is_user_proven: Mapped[bool]
-    signed_out_at: Mapped[datetime | None]
-
-
-class Reading(Base):
-    """How much of its plan a resource used at one time; a chart's point."""
-
-    __tablename__ = "readings"
-
-    resource_uuid: Mapped[UUID] = mapped_column(ForeignKey("resources.uuid"), primary_key=True)
-    name: Mapped[str] = mapped_column(Text, primary_key=True)
-    at: Mapped[datetime] = mapped_column(primary_key=True)
-    used: Mapped[int] = mapped_column(BigInteger)
-    limit: Mapped[int] = mapped_column(BigInteger)
-    unit: Mapped[str] = mapped_column(Text)
 
 
 class EncryptionCanary(Base):

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.context import Context
 from app.drivers.base import Measure
 from app.resources.lifecycle import PROGRAM, locked, record
-from app.resources.models import Reading, Resource, State
+from app.resources.models import Resource, State
+from app.resources.traces import Reading
 
 # Time for a customer to react to the warning before writes are refused.
 GRACE: Final = timedelta(hours=1)

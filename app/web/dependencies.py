@@ -14,7 +14,8 @@ from fastapi import Depends, Request
 
 from app.context import Context
 from app.errors import Gone, Unauthorized
-from app.resources.models import Resource, SignIn
+from app.resources.models import Resource
+from app.resources.traces import SignIn
 from app.web.cookies import SESSION_LIFE, session_sign_in
 
 

@@ -30,7 +30,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.context import Context
 from app.errors import Unauthorized
 from app.resources.lifecycle import record
-from app.resources.models import Resource, SignIn
+from app.resources.models import Resource
+from app.resources.traces import SignIn
 from app.settings import SsoStrength
 from app.web.cookies import Signer, set_session
 from app.web.dependencies import OpenContext

@@ -9,7 +9,7 @@ from rig import Rig
 from visits import Browser, install, install_at_heroku, words
 
 from app.resources.history import Hour
-from app.resources.models import Reading
+from app.resources.traces import Reading
 from app.web.chart import draw
 from app.web.pages import amount, place, span
 

@@ -216,7 +216,7 @@ class TestBug:
     async def test_heroku_gets_500_with_a_fixed_text(self, key_rig: Rig):
         body = provision_body()
         await key_rig.heroku.post("", json=body)
-        await execute(key_rig, "ALTER TABLE resource_events RENAME TO elsewhere")
+        await execute(key_rig, "ALTER TABLE events RENAME TO elsewhere")
         answer = await key_rig.heroku.delete(f"/{body['uuid']}")
         assert answer.status_code == 500
         assert answer.json() == {
@@ -267,7 +267,7 @@ class TestBug:
                 assert "hunter2" not in answer.text
             async with rig.context.database.transaction() as session:
                 errors = list(await session.scalars(text("SELECT last_error FROM resources")))
-                events = list(await session.scalars(text("SELECT text FROM resource_events")))
+                events = list(await session.scalars(text("SELECT text FROM events")))
         assert errors == ["provision_service: RuntimeError in provision_service"] * 2
         assert not any("hunter2" in event for event in events)
 

@@ -8,7 +8,7 @@ import httpx2
 from rig import SALT, Rig, provision_body
 from sqlalchemy import select
 
-from app.resources.models import SignIn
+from app.resources.traces import SignIn
 
 ANN = "89abcdef-0123-4567-89ab-cdef01234567"
 BEN = "99abcdef-0123-4567-89ab-cdef01234567"

@@ -8,7 +8,7 @@ import httpx2
 from rig import SALT, URL, Rig, provision_body
 from sqlalchemy import select
 
-from app.resources.models import SignIn
+from app.resources.traces import SignIn
 
 ADA = "ada@example.com"
 

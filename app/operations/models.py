@@ -1,0 +1,140 @@
+"""What is remembered about running the whole: links of the audit chain, batches, reconciliations, alerts."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Enum, ForeignKey, Identity, Index, LargeBinary, SmallInteger, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Base
+
+
+class AuditLink(Base):
+    """A link of the chain over all events, made soon after the event: altering an event breaks the chain there."""
+
+    __tablename__ = "audit_links"
+
+    position: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    event_id: Mapped[int] = mapped_column(ForeignKey("events.id"), unique=True)
+    # SHA-256 of the link before and of the event.
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+    linked_at: Mapped[datetime]
+
+
+class BatchState(StrEnum):
+    """Where a batch is."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+class ItemState(StrEnum):
+    """Where one resource of a batch is."""
+
+    WAITING = "waiting"
+    BEGUN = "begun"
+    DONE = "done"
+    FAILED = "failed"
+
+
+def _enum(kind: type[StrEnum]) -> Enum:
+    return Enum(
+        kind, native_enum=False, create_constraint=True, length=20, values_callable=lambda kind: [s.value for s in kind]
+    )
+
+
+class Batch(Base):
+    """One action on many resources, on one operator's word."""
+
+    __tablename__ = "batches"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    # A key of `operations.actions.ACTIONS`, and what it needs to know besides the resource.
+    action: Mapped[str] = mapped_column(Text)
+    parameters: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    # The search that selected the resources, as it was typed.
+    query: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    # On whose word, with which role it was given.
+    actor: Mapped[str] = mapped_column(Text)
+    role_number: Mapped[int] = mapped_column("role", SmallInteger)
+    operator_id: Mapped[UUID | None]
+    state: Mapped[BatchState] = mapped_column(_enum(BatchState), default=BatchState.RUNNING)
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class BatchItem(Base):
+    """One resource of a batch."""
+
+    __tablename__ = "batch_items"
+    __table_args__ = (Index("ix_batch_items_batch_id_state", "batch_id", "state", "resource_uuid"),)
+
+    batch_id: Mapped[UUID] = mapped_column(ForeignKey("batches.id"), primary_key=True)
+    resource_uuid: Mapped[UUID] = mapped_column(ForeignKey("resources.uuid"), primary_key=True)
+    state: Mapped[ItemState] = mapped_column(_enum(ItemState), default=ItemState.WAITING)
+    # Why it failed, or what was done.
+    message: Mapped[str | None] = mapped_column(Text)
+    begun_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class Reconciliation(Base):
+    """One comparison of our rows with Heroku's list."""
+
+    __tablename__ = "reconciliations"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    actor: Mapped[str] = mapped_column(Text)
+    begun_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    # How many add-ons each side has.
+    ours: Mapped[int | None]
+    herokus: Mapped[int | None]
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class Difference(Base):
+    """Something on which our rows and Heroku's list do not agree, and what would mend it."""
+
+    __tablename__ = "differences"
+    __table_args__ = (Index("ix_differences_reconciliation_id", "reconciliation_id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    reconciliation_id: Mapped[UUID] = mapped_column(ForeignKey("reconciliations.id"))
+    # May be of an add-on that we have never seen.
+    resource_uuid: Mapped[UUID]
+    # "orphan": only here; "ghost": only at Heroku; "plan", "state": known to both.
+    kind: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Text)
+    # A repair's name, None where only people can help.
+    repair: Mapped[str | None] = mapped_column(Text)
+    repaired_at: Mapped[datetime | None]
+    repaired_by: Mapped[str | None] = mapped_column(Text)
+
+
+class Alert(Base):
+    """Something the team is told of once, and once more when it is over."""
+
+    __tablename__ = "alerts"
+    __table_args__ = (
+        Index("uq_alerts_open", "kind", "subject", unique=True, postgresql_where=text("closed_at IS NULL")),
+        Index("ix_alerts_opened_at", "opened_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    # What it is about: a resource's uuid, or "" for the program as a whole.
+    subject: Mapped[str] = mapped_column(Text, default="")
+    text: Mapped[str] = mapped_column(Text)
+    opened_at: Mapped[datetime]
+    told_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    closing_told_at: Mapped[datetime | None]
+    # How telling failed last, without addresses or secrets.
+    last_error: Mapped[str | None] = mapped_column(Text)

@@ -1,0 +1,111 @@
+"""What is remembered about a resource besides its row: events, sign-ins, readings, exchanges; and about plans."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Base
+
+
+class Event(Base):
+    """A line in the history of a resource, or of the program as a whole. Never changed, never deleted."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        Index("ix_events_resource_uuid_id", "resource_uuid", "id"),
+        Index("ix_events_operator_id_id", "operator_id", "id", postgresql_where=text("operator_id IS NOT NULL")),
+        Index("ix_events_at", "at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    # None: about the program as a whole, such as an operator's account.
+    resource_uuid: Mapped[UUID | None] = mapped_column(ForeignKey("resources.uuid"))
+    at: Mapped[datetime]
+    kind: Mapped[str] = mapped_column(Text)
+    # Who caused it: "Heroku", "the program", a customer's e-mail address as Heroku gave it, or an operator's.
+    actor: Mapped[str] = mapped_column(Text)
+    # A sentence for people. Holds no secret.
+    text: Mapped[str] = mapped_column(Text)
+    is_for_customer: Mapped[bool] = mapped_column(default=True)
+    # Set for what operators do: whose account it was (None on the command line), and why they said they did it.
+    operator_id: Mapped[UUID | None]
+    reason: Mapped[str | None] = mapped_column(Text)
+
+
+class SignIn(Base):
+    """One SSO form that was accepted: the customer's session, and the proof that the form was used."""
+
+    __tablename__ = "sign_ins"
+    __table_args__ = (Index("ix_sign_ins_resource_uuid_at", "resource_uuid", "at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    resource_uuid: Mapped[UUID] = mapped_column(ForeignKey("resources.uuid"))
+    # SHA-256 of the form's signed and claimed fields; unique, so that each form works once.
+    form_digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    # SHA-256 of the form's `resource_token`, when a stronger token proved the form: see `sso.py`.
+    covered_digest: Mapped[bytes | None] = mapped_column(LargeBinary, index=True)
+    at: Mapped[datetime]
+    email: Mapped[str] = mapped_column(Text)
+    user_id: Mapped[str] = mapped_column(Text)
+    # Whether Heroku vouched for e-mail and user id (only the user-scoped token covers them).
+    is_user_proven: Mapped[bool]
+    signed_out_at: Mapped[datetime | None]
+    # An operator looks at the customer's dashboard, until then; no form from Heroku was needed.
+    support_operator: Mapped[str | None] = mapped_column(Text)
+    support_ends_at: Mapped[datetime | None]
+
+
+class Reading(Base):
+    """How much of its plan a resource used at one time; a chart's point."""
+
+    __tablename__ = "readings"
+
+    resource_uuid: Mapped[UUID] = mapped_column(ForeignKey("resources.uuid"), primary_key=True)
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    used: Mapped[int] = mapped_column(BigInteger)
+    limit: Mapped[int] = mapped_column(BigInteger)
+    unit: Mapped[str] = mapped_column(Text)
+
+
+class Exchange(Base):
+    """One request and its answer between Heroku and us, without secrets; kept for two weeks, to be looked at.
+
+    Written a moment after the fact and lost with a process that dies: for people, not for the program. The uuid may be
+    of no resource of ours.
+    """
+
+    __tablename__ = "exchanges"
+    __table_args__ = (Index("ix_exchanges_resource_uuid_id", "resource_uuid", "id"), Index("ix_exchanges_at", "at"))
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    resource_uuid: Mapped[UUID]
+    at: Mapped[datetime]
+    # "in": Heroku asked us; "out": we asked Heroku.
+    direction: Mapped[Literal["in", "out"]] = mapped_column(Text)
+    method: Mapped[str] = mapped_column(Text)
+    path: Mapped[str] = mapped_column(Text)
+    # None: there was no answer.
+    status: Mapped[int | None]
+    milliseconds: Mapped[float]
+    # Heroku's id of the request, or ours.
+    request_id: Mapped[str | None] = mapped_column(Text)
+    # What may be read of the bodies: names, plans, messages; never a value of a config var, a grant or a token.
+    request: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+
+
+class PlanWithdrawal(Base):
+    """An operator has withdrawn a plan from sale; who has it keeps it. `plans.py` can say the same."""
+
+    __tablename__ = "plan_withdrawals"
+
+    plan: Mapped[str] = mapped_column(Text, primary_key=True)
+    # For whoever wants to install it.
+    sentence: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(Text)

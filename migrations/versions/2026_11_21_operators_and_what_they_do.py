@@ -1,0 +1,288 @@
+"""Operators and what they do; the history of resources becomes the history of everything."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision: str = "0002"
+down_revision: str | None = "0001"
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "alerts",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("opened_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("told_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("closed_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("closing_told_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alerts")),
+    )
+    op.create_index("ix_alerts_opened_at", "alerts", ["opened_at"], unique=False)
+    op.create_index(
+        "uq_alerts_open", "alerts", ["kind", "subject"], unique=True, postgresql_where=sa.text("closed_at IS NULL")
+    )
+    op.create_table(
+        "batches",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("parameters", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("query", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("role", sa.SmallInteger(), nullable=False),
+        sa.Column("operator_id", sa.Uuid(), nullable=True),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "running",
+                "paused",
+                "done",
+                "cancelled",
+                name="batchstate",
+                native_enum=False,
+                create_constraint=True,
+                length=20,
+            ),
+            nullable=False,
+        ),
+        sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("ended_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_batches")),
+    )
+    op.create_table(
+        "exchanges",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("resource_uuid", sa.Uuid(), nullable=False),
+        sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("direction", sa.Text(), nullable=False),
+        sa.Column("method", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("milliseconds", sa.Double(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=True),
+        sa.Column("request", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("answer", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_exchanges")),
+    )
+    op.create_index("ix_exchanges_at", "exchanges", ["at"], unique=False)
+    op.create_index("ix_exchanges_resource_uuid_id", "exchanges", ["resource_uuid", "id"], unique=False)
+    op.create_table(
+        "failed_sign_ins",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_failed_sign_ins")),
+    )
+    op.create_index("ix_failed_sign_ins_address_at", "failed_sign_ins", ["address", "at"], unique=False)
+    op.create_index("ix_failed_sign_ins_email_at", "failed_sign_ins", ["email", "at"], unique=False)
+    op.create_table(
+        "operators",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("role", sa.SmallInteger(), nullable=False),
+        sa.Column("time_zone", sa.Text(), nullable=False),
+        sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("disabled_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("password_hash", sa.Text(), nullable=True),
+        sa.Column("password_set_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("totp_secret_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("totp_confirmed_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("totp_last_step", sa.BigInteger(), nullable=True),
+        sa.Column("recovery_digests", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("oidc_subject", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_operators")),
+        sa.UniqueConstraint("email", name=op.f("uq_operators_email")),
+        sa.UniqueConstraint("oidc_subject", name=op.f("uq_operators_oidc_subject")),
+    )
+    op.create_table(
+        "plan_withdrawals",
+        sa.Column("plan", sa.Text(), nullable=False),
+        sa.Column("sentence", sa.Text(), nullable=False),
+        sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("plan", name=op.f("pk_plan_withdrawals")),
+    )
+    op.create_table(
+        "reconciliations",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("begun_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("ended_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("ours", sa.Integer(), nullable=True),
+        sa.Column("herokus", sa.Integer(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reconciliations")),
+    )
+    op.create_table(
+        "batch_items",
+        sa.Column("batch_id", sa.Uuid(), nullable=False),
+        sa.Column("resource_uuid", sa.Uuid(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "waiting",
+                "begun",
+                "done",
+                "failed",
+                name="itemstate",
+                native_enum=False,
+                create_constraint=True,
+                length=20,
+            ),
+            nullable=False,
+        ),
+        sa.Column("message", sa.Text(), nullable=True),
+        sa.Column("begun_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("ended_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name=op.f("fk_batch_items_batch_id")),
+        sa.ForeignKeyConstraint(["resource_uuid"], ["resources.uuid"], name=op.f("fk_batch_items_resource_uuid")),
+        sa.PrimaryKeyConstraint("batch_id", "resource_uuid", name=op.f("pk_batch_items")),
+    )
+    op.create_index(
+        "ix_batch_items_batch_id_state", "batch_items", ["batch_id", "state", "resource_uuid"], unique=False
+    )
+    op.create_table(
+        "differences",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("reconciliation_id", sa.Uuid(), nullable=False),
+        sa.Column("resource_uuid", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("repair", sa.Text(), nullable=True),
+        sa.Column("repaired_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("repaired_by", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["reconciliation_id"], ["reconciliations.id"], name=op.f("fk_differences_reconciliation_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_differences")),
+    )
+    op.create_index("ix_differences_reconciliation_id", "differences", ["reconciliation_id"], unique=False)
+    op.rename_table("resource_events", "events")
+    op.execute("ALTER TABLE events RENAME CONSTRAINT pk_resource_events TO pk_events")
+    op.execute("ALTER TABLE events RENAME CONSTRAINT fk_resource_events_resource_uuid TO fk_events_resource_uuid")
+    op.execute("ALTER INDEX ix_resource_events_resource_uuid_id RENAME TO ix_events_resource_uuid_id")
+    op.execute("ALTER SEQUENCE resource_events_id_seq RENAME TO events_id_seq")
+    op.alter_column("events", "resource_uuid", nullable=True)
+    op.add_column("events", sa.Column("operator_id", sa.Uuid(), nullable=True))
+    op.add_column("events", sa.Column("reason", sa.Text(), nullable=True))
+    op.create_index("ix_events_at", "events", ["at"], unique=False)
+    op.create_index(
+        "ix_events_operator_id_id",
+        "events",
+        ["operator_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("operator_id IS NOT NULL"),
+    )
+    op.create_table(
+        "operator_sessions",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("operator_id", sa.Uuid(), nullable=False),
+        sa.Column("token_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("seen_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("revoked_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("method", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("browser", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["operator_id"], ["operators.id"], name=op.f("fk_operator_sessions_operator_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_operator_sessions")),
+        sa.UniqueConstraint("token_digest", name=op.f("uq_operator_sessions_token_digest")),
+    )
+    op.create_index(
+        "ix_operator_sessions_operator_id_created_at", "operator_sessions", ["operator_id", "created_at"], unique=False
+    )
+    op.create_table(
+        "audit_links",
+        sa.Column("position", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("event_id", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("linked_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["event_id"], ["events.id"], name=op.f("fk_audit_links_event_id")),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_audit_links")),
+        sa.UniqueConstraint("event_id", name=op.f("uq_audit_links_event_id")),
+    )
+    op.add_column("resources", sa.Column("tokens_at", postgresql.TIMESTAMP(timezone=True), nullable=True))
+    op.add_column("resources", sa.Column("tokens_refused_at", postgresql.TIMESTAMP(timezone=True), nullable=True))
+    op.add_column("resources", sa.Column("app_name", sa.Text(), nullable=True))
+    op.add_column("resources", sa.Column("owner_email", sa.Text(), nullable=True))
+    op.add_column("resources", sa.Column("app_read_at", postgresql.TIMESTAMP(timezone=True), nullable=True))
+    op.add_column("resources", sa.Column("suspended_at", postgresql.TIMESTAMP(timezone=True), nullable=True))
+    op.add_column("resources", sa.Column("kept_until", postgresql.TIMESTAMP(timezone=True), nullable=True))
+    op.add_column("resources", sa.Column("restored_at", postgresql.TIMESTAMP(timezone=True), nullable=True))
+    op.create_index(
+        "ix_resources_kept_until",
+        "resources",
+        ["kept_until"],
+        unique=False,
+        postgresql_where=sa.text("kept_until IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_resources_tokens_refused_at",
+        "resources",
+        ["tokens_refused_at"],
+        unique=False,
+        postgresql_where=sa.text("tokens_refused_at IS NOT NULL"),
+    )
+    op.add_column("sign_ins", sa.Column("support_operator", sa.Text(), nullable=True))
+    op.add_column("sign_ins", sa.Column("support_ends_at", postgresql.TIMESTAMP(timezone=True), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("sign_ins", "support_ends_at")
+    op.drop_column("sign_ins", "support_operator")
+    op.drop_index(
+        "ix_resources_tokens_refused_at",
+        table_name="resources",
+        postgresql_where=sa.text("tokens_refused_at IS NOT NULL"),
+    )
+    op.drop_index("ix_resources_kept_until", table_name="resources", postgresql_where=sa.text("kept_until IS NOT NULL"))
+    op.drop_column("resources", "restored_at")
+    op.drop_column("resources", "kept_until")
+    op.drop_column("resources", "suspended_at")
+    op.drop_column("resources", "app_read_at")
+    op.drop_column("resources", "owner_email")
+    op.drop_column("resources", "app_name")
+    op.drop_column("resources", "tokens_refused_at")
+    op.drop_column("resources", "tokens_at")
+    op.drop_table("audit_links")
+    op.drop_index("ix_operator_sessions_operator_id_created_at", table_name="operator_sessions")
+    op.drop_table("operator_sessions")
+    op.drop_index("ix_events_operator_id_id", table_name="events", postgresql_where=sa.text("operator_id IS NOT NULL"))
+    op.drop_index("ix_events_at", table_name="events")
+    op.drop_column("events", "reason")
+    op.drop_column("events", "operator_id")
+    op.execute("DELETE FROM events WHERE resource_uuid IS NULL")
+    op.alter_column("events", "resource_uuid", nullable=False)
+    op.execute("ALTER SEQUENCE events_id_seq RENAME TO resource_events_id_seq")
+    op.execute("ALTER INDEX ix_events_resource_uuid_id RENAME TO ix_resource_events_resource_uuid_id")
+    op.execute("ALTER TABLE events RENAME CONSTRAINT fk_events_resource_uuid TO fk_resource_events_resource_uuid")
+    op.execute("ALTER TABLE events RENAME CONSTRAINT pk_events TO pk_resource_events")
+    op.rename_table("events", "resource_events")
+    op.drop_index("ix_differences_reconciliation_id", table_name="differences")
+    op.drop_table("differences")
+    op.drop_index("ix_batch_items_batch_id_state", table_name="batch_items")
+    op.drop_table("batch_items")
+    op.drop_table("reconciliations")
+    op.drop_table("plan_withdrawals")
+    op.drop_table("operators")
+    op.drop_index("ix_failed_sign_ins_email_at", table_name="failed_sign_ins")
+    op.drop_index("ix_failed_sign_ins_address_at", table_name="failed_sign_ins")
+    op.drop_table("failed_sign_ins")
+    op.drop_index("ix_exchanges_resource_uuid_id", table_name="exchanges")
+    op.drop_index("ix_exchanges_at", table_name="exchanges")
+    op.drop_table("exchanges")
+    op.drop_table("batches")
+    op.drop_index("uq_alerts_open", table_name="alerts", postgresql_where=sa.text("closed_at IS NULL"))
+    op.drop_index("ix_alerts_opened_at", table_name="alerts")
+    op.drop_table("alerts")
