@@ -312,7 +312,7 @@ class Bench:
 
 
 def is_loopback(host: str | None) -> bool:
-    return host in {"localhost", "::1"} or (host or "").startswith("127.")
+    return host in {"localhost", "::1", "0.0.0.0"} or (host or "").startswith("127.")
 
 
 def _is_uuid(text: str) -> bool:

@@ -2,11 +2,12 @@
 
 from app.conformance.requirement import Requirement
 
-from . import authentication, config, provision, robustness
+from . import authentication, config, manifest, provision, provision_requests, robustness
 
 GROUPS: dict[str, list[Requirement]] = {
+    "manifest": manifest.REQUIREMENTS,
     "authentication": authentication.REQUIREMENTS,
-    "provision": provision.REQUIREMENTS,
+    "provision": [*provision.REQUIREMENTS, *provision_requests.REQUIREMENTS],
     "config": config.REQUIREMENTS,
     "robustness": robustness.REQUIREMENTS,
 }
