@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx2
 import uvicorn
+from addon_faults import BY_NAME
 from addon_heroku import Heroku
 from addon_jobs import Jobs
 from addon_partner_api import routes as partner_api_routes
@@ -71,6 +72,8 @@ class AddOn:
     ) -> None:
         self.settings = settings
         self._faults = frozenset(faults)
+        if unknown := self._faults - BY_NAME.keys():
+            raise ValueError(f"There is no fault {min(unknown)}.")
         self.store = Store(settings.state_path)
         self.heroku = Heroku(self, heroku_transport)
         self.jobs = Jobs(self)

@@ -4,6 +4,8 @@ import base64
 import binascii
 import hmac
 import json
+import time
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -54,8 +56,6 @@ async def json_object(addon: "AddOn", request: Request) -> dict[str, Any]:
 def require_heroku(addon: "AddOn", request: Request) -> None:
     """Refuse whoever does not send the manifest's id and password, each compared in constant time."""
     settings, has = addon.settings, addon.has
-    if has("strict-accept") and request.headers.get("accept") not in {"application/json", "*/*"}:
-        raise Refused(406, "Only application/json is spoken here.")
     if has("auth-skipped"):
         return
     if has("no-authorization-crashes"):
@@ -65,12 +65,17 @@ def require_heroku(addon: "AddOn", request: Request) -> None:
     is_proven = hmac.compare_digest(password.encode(), settings.password.encode())
     if has("password-by-prefix"):
         is_proven = password.startswith(settings.password[:8])
+    if has("password-compared-by-character"):
+        right = takewhile(lambda pair: pair[0] == pair[1], zip(password, settings.password, strict=False))
+        time.sleep(0.0002 * len(list(right)))
     if has("default-password"):
         is_proven = is_proven or password in {"", "password", "secret"}
     if has("delete-not-authenticated") and request.method == "DELETE":
         return
     if not (is_named and is_proven):
         raise Refused(200 if has("refusal-is-success") else 401, "The name or the password is wrong.")
+    if has("strict-accept") and request.headers.get("accept") not in {"application/json", "*/*"}:
+        raise Refused(406, "Only application/json is spoken here.")
 
 
 def _basic(header: str) -> tuple[str, str]:

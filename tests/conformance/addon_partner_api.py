@@ -144,8 +144,6 @@ class _PartnerApi:
             if has("same-plan-refused"):
                 raise Refused(422, "This resource is on that plan already.")
             return JSONResponse({"message": "Nothing to change: this is the plan you have."})
-        if has("plan-change-new-credentials-unsaid"):
-            resource.key = secrets.token_hex(16)
         resource.plan = plan
         self._addon.store.save()
         if plan in _INSTANT:
