@@ -31,7 +31,7 @@ class _TooLarge(Exception):
 
 
 class Guard:
-    """ASGI middleware: check Host and, for pages, where a change comes from; bound bodies; add security headers."""
+    """ASGI middleware: check Host, and where a change comes from; bound bodies; add security headers."""
 
     def __init__(self, app: ASGIApp, url: str) -> None:
         self._app = app
@@ -72,8 +72,8 @@ class Guard:
         if _host_name(host) not in self._hosts:
             return PlainTextResponse("The simulator does not answer to this host name.\n", 421)
         is_change = scope["method"] not in {"GET", "HEAD"}
-        if is_change and scope["path"].startswith(PAGES) and _is_cross_site(headers, host):
-            return PlainTextResponse("The simulator takes changes only from its own pages.\n", 403)
+        if is_change and _is_cross_site(headers, host):
+            return PlainTextResponse("The simulator takes changes only from programs and its own pages.\n", 403)
         length = headers.get("content-length", "")
         return _too_large() if length.isdecimal() and int(length) > _MOST_BODY_BYTES else None
 

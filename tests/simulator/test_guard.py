@@ -29,7 +29,9 @@ async def test_a_form_on_another_site_changes_nothing(sim, http, headers):
     apps = len(sim.world.apps)
     assert (await http.post("/marketplace/apps", data=FORM, headers=headers)).status_code == 403
     assert (await http.post("/simulator/faults", json={"kind": "drop"}, headers=headers)).status_code == 403
-    assert (len(sim.world.apps), sim.faults.pending) == (apps, [])
+    for path in ("/auth", "/apps", "/oauth/token", "/logs", "/api/v3/addons/acme-postgres/manifests", "/nothing"):
+        assert (await http.post(path, content=b"{}", headers=headers)).status_code == 403
+    assert (len(sim.world.apps), sim.faults.pending, sim.world.exchanges) == (apps, [], [])
 
 
 @pytest.mark.parametrize(
