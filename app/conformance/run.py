@@ -42,14 +42,24 @@ async def run(
     on_start: Callable[[Requirement], None] = lambda _: None,
     on_result: Callable[[Result], None] = lambda _: None,
 ) -> list[Result]:
-    """Run the checks in order; each cleans up after itself, whatever happened."""
-    results: list[Result] = []
+    """Run the checks; each cleans up after itself, whatever happened.
+
+    The results come in the given order, but what another requirement needs is found out before it.
+    """
+    requirements, known = list(requirements), dict[str, Result]()
+    by_id = {one.id: one for one in requirements}
+
+    async def result_of(requirement: Requirement) -> Result:
+        if requirement.id not in known:
+            needed = [await result_of(by_id[one]) for one in requirement.needs if one in by_id]
+            on_start(requirement)
+            failed = {one.requirement.id for one in needed if one.outcome == "failed"}
+            known[requirement.id] = await _run_one(bench, requirement, failed)
+        return known[requirement.id]
+
     for requirement in requirements:
-        on_start(requirement)
-        result = await _run_one(bench, requirement, {one.requirement.id for one in results if one.outcome == "failed"})
-        results.append(result)
-        on_result(result)
-    return results
+        on_result(await result_of(requirement))
+    return [known[one.id] for one in requirements]
 
 
 async def _run_one(bench: Bench, requirement: Requirement, failed: Collection[str]) -> Result:
