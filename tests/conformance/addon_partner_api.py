@@ -73,7 +73,8 @@ class _PartnerApi:
                 return self._provision_again(found, body)
         plan = self._plan(body.get("plan"))
         region = body.get("region")
-        if region is not None and region not in _REGIONS and not has("any-region"):
+        is_sold_there = region is None or (isinstance(region, str) and region in _REGIONS)
+        if not is_sold_there and not has("any-region"):
             raise Refused(422, "Acme Keys is not available in this region.")
         if has("options-required"):
             body["options"].items()
@@ -126,8 +127,10 @@ class _PartnerApi:
         return JSONResponse(answer | {"config": config, "message": message})
 
     def _take_particulars(self, resource: Resource, body: dict[str, Any]) -> None:
-        grant = body["oauth_grant"] if self._addon.has("grant-required") else body.get("oauth_grant")
-        code = grant["code"] if self._addon.has("grant-required") else (grant or {}).get("code")
+        grant = body.get("oauth_grant")
+        if self._addon.has("grant-required"):
+            _ = grant["code"]
+        code = grant.get("code") if isinstance(grant, dict) else None
         resource.grant_code = code if isinstance(code, str) else None
         for name, key in (("drain_token", "log_drain_token"), ("callback_url", "callback_url")):
             value = body.get(key)
