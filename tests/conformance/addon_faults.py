@@ -1,0 +1,122 @@
+"""What the add-on can do wrong, one fault at a time: most of it has been read in add-ons that were sold.
+
+`may_trip` names the groups of requirements that may notice. A fault with a `manifest` is in that file alone: its keys
+replace those of the manifest's `api`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Fault:
+    name: str
+    sentence: str
+    may_trip: frozenset[str]
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _fault(name: str, sentence: str, *may_trip: str, **manifest: Any) -> Fault:
+    return Fault(name, sentence, frozenset(may_trip), manifest)
+
+
+FAULTS = [
+    # Who calls
+    _fault("auth-skipped", "Nobody is asked for a password", "authentication", "secrets"),
+    _fault("refusal-is-success", "Who is refused gets an empty success", "authentication", "secrets"),
+    _fault(
+        "no-authorization-crashes", "A request without an Authorization header gets 500", "authentication", "robustness"
+    ),
+    _fault("password-by-prefix", "The password's beginning is enough", "authentication", "secrets"),
+    _fault("only-password-checked", "The password is checked and the name is not", "authentication", "secrets"),
+    _fault("password-compared-by-character", "The comparison takes longer the more is right", "secrets"),
+    _fault("default-password", "A password that anybody would try works besides", "authentication", "secrets"),
+    _fault("delete-not-authenticated", "One verb was forgotten: anybody may deprovision", "authentication"),
+    _fault("strict-accept", "Heroku's Accept header gets 406", "provision"),
+    _fault(
+        "guessable-password", "The manifest's password is a placeholder", "manifest", "secrets", password="password"
+    ),
+    _fault("http-in-production", "The production URLs are not https", "manifest"),
+    # Provision
+    _fault("second-post-makes-another", "The same uuid again makes a second resource", "provision", "races"),
+    _fault("second-post-starts-again", "The same uuid again starts the work again", "asynchronous-provisioning"),
+    _fault("second-post-issues-credentials", "The same uuid again gets other credentials", "provision", "races"),
+    _fault("uniqueness-by-query", "Who comes twice at once gets two resources", "races"),
+    _fault("concurrent-loser-crashes", "Who comes second at once gets 500", "races"),
+    _fault("deprovisioned-comes-back", "A late provision request brings a removed resource back", "deprovision"),
+    _fault("any-plan", "A plan that does not exist is accepted", "provision", "plan-change"),
+    _fault("unknown-plan-crashes", "A plan that does not exist gets 500", "provision", "plan-change"),
+    _fault("any-region", "A region that does not exist is accepted", "provision"),
+    _fault("refusal-without-message", "A refusal has an empty body", "provision", "plan-change"),
+    _fault("exception-text-answered", "The customer reads an exception's text", "provision", "plan-change"),
+    _fault("options-required", "Provisioning without options crashes", "provision"),
+    _fault("grant-required", "Provisioning without a grant crashes", "provision"),
+    _fault("undeclared-config", "A config var that the manifest lacks is answered", "provision"),
+    _fault("config-values-not-strings", "A config var's value is a number", "provision"),
+    _fault("config-url-broken", "A config var named URL has none", "provision"),
+    _fault("empty-message", "The message is empty", "provision"),
+    _fault("slow-provision", "Slow work is done within the request", "provision"),
+    # The background
+    _fault("dead-job-leaves-provisioning", "Work that failed leaves the resource provisioning", "config"),
+    _fault("never-announces", "Heroku is never told that the resource is provisioned", "provision"),
+    _fault("provisioned-before-config", "Heroku is told before the config is there", "asynchronous-provisioning"),
+    _fault("config-never-pushed", "The config is never pushed", "asynchronous-provisioning", "config"),
+    _fault("config-pushed-twice", "The config is pushed twice", "asynchronous-provisioning"),
+    _fault("undeclared-config-pushed", "A config var that the manifest lacks is pushed", "config"),
+    _fault("heroku-status-ignored", "What Heroku's API answers is not looked at", "config", "oauth"),
+    _fault("never-retries", "A call that failed once is never repeated", "config", "oauth"),
+    _fault("retry-after-ignored", "Retry-After is not waited for", "config"),
+    _fault("retries-at-once", "A failed call is repeated without a pause", "config", "oauth"),
+    _fault("token-sent-to-callback-host", "The token goes to whatever host callback_url names", "secrets", "oauth"),
+    _fault("restart-forgets-work", "A restart forgets what was under way", "races"),
+    # Plan change and deprovision
+    _fault("same-plan-refused", "A change to the plan it has is refused", "plan-change"),
+    _fault("delete-of-unknown-crashes", "DELETE of an unknown uuid gets 500", "deprovision", "races"),
+    _fault("delete-does-nothing", "DELETE succeeds and removes nothing", "deprovision", "sso", "races"),
+    _fault("delete-leaves-work", "Work goes on for what was removed", "deprovision", "races"),
+    _fault("state-changes-on-get", "A GET removes the resource", "robustness"),
+    # OAuth
+    _fault("client-secret-in-query", "The client secret is in the token request's URL", "oauth", "secrets"),
+    _fault("token-status-ignored", "A token answer's status is not looked at", "oauth"),
+    _fault("grant-never-exchanged", "The grant is never exchanged", "oauth"),
+    _fault("grant-exchanged-twice", "The grant is exchanged again", "oauth"),
+    _fault("never-refreshes", "A token is used until it is refused, and then no more", "oauth"),
+    _fault("refreshes-only-after-expiry", "A token is refreshed after its end, not before", "oauth"),
+    _fault("every-401-refreshes", "Two calls at once refresh twice", "oauth"),
+    _fault("new-refresh-token-thrown-away", "The old refresh token is used for ever", "oauth"),
+    # SSO
+    _fault("sso-without-age-check", "A form of last year signs in", "sso"),
+    _fault("sso-from-the-future", "A form of next year signs in", "sso"),
+    _fault("sso-hash-is-constant", "Any token signs in", "sso"),
+    _fault("sso-ignores-user-token", "Somebody else's e-mail address is believed", "sso"),
+    _fault("sso-of-another-resource", "A token of one resource opens another", "sso"),
+    _fault("sso-trusts-email", "Sessions belong to an e-mail address, whatever resource was opened", "sso"),
+    _fault("sso-to-what-is-gone", "A removed resource can be opened", "sso"),
+    _fault("sso-refusal-redirects", "A wrong token leads to the front page", "sso"),
+    _fault("sso-refusal-is-200", "A wrong token is answered 200", "sso"),
+    _fault("sso-without-replay-memory", "The same form signs in twice", "sso"),
+    _fault("sso-by-get", "Signing in works by GET", "sso"),
+    _fault("sso-token-in-redirect", "The token is in the dashboard's URL", "sso"),
+    _fault("session-kept-at-sign-in", "A session that was there before the sign-in is used", "sso"),
+    _fault("cookie-without-flags", "The session's cookie has no HttpOnly and no SameSite", "sso"),
+    _fault("any-session-opens-any-resource", "The session of one resource opens another", "sso"),
+    _fault("dashboard-shows-all", "The dashboard lists other customers' resources", "sso"),
+    _fault("dashboard-may-be-cached", "The dashboard may be cached and framed", "sso"),
+    _fault("salt-in-page", "The salt is in the dashboard's page", "sso", "secrets"),
+    # Logs
+    _fault("expected-token-in-log", "The log has the salt and the expected token", "secrets"),
+    _fault("grant-in-log", "The log has the grant", "secrets"),
+    _fault("token-in-log", "The log has the tokens", "secrets"),
+    # Webhooks and drains
+    _fault("webhook-refusal-is-200", "A wrong signature is answered 200", "webhooks"),
+    _fault("webhook-signature-not-checked", "Signatures are not checked", "webhooks"),
+    _fault("webhook-signature-optional", "Who leaves the signature out needs none", "webhooks"),
+    _fault("webhook-repeat-refused", "An event that comes twice is refused", "webhooks"),
+    _fault("drain-token-not-checked", "Lines of an unknown drain are taken", "drains"),
+    _fault("drain-count-not-checked", "The number of messages is not compared", "drains"),
+    _fault("drain-repeat-refused", "Lines that come twice are refused", "drains"),
+    # Bodies
+    _fault("broken-body-crashes", "A body that is no JSON gets 500", "robustness"),
+]
+BY_NAME = {fault.name: fault for fault in FAULTS}
