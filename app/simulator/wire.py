@@ -15,6 +15,7 @@ from . import plain_json
 from .exchanges import Message, record_exchange
 from .faults import Fault, Faults
 from .records import AddOn, Exchange, Finding
+from .sending import AnswerTooLong, Reply, send
 from .troubles import remove_meanwhile
 from .verdicts import GIVES_UP_AFTER_SECONDS, note, on_hold, on_repeat, on_status, on_time, problem
 from .world import World
@@ -115,38 +116,40 @@ class Wire:
             headers |= {"Content-Type": "application/json", "Content-Length": str(len(sent))}
             is_removed_meanwhile = fault is not None and fault.kind == "deprovision"
             content = self._sent_then_removed(sent, addon) if is_removed_meanwhile else sent
-        response: httpx2.Response | None = None
+        reply: Reply | None = None
         findings: list[Finding] = [] if fault is None else [note(f"Fault: {fault}.")]
         at, started = self._world.now(), time.perf_counter()
         try:
             async with asyncio.timeout(GIVES_UP_AFTER_SECONDS):
-                response = await self._client.request(method, url, headers=headers, content=content)
+                reply = await send(self._client, method, url, headers=headers, content=content)
         except (TimeoutError, httpx2.TimeoutException):
             findings.append(problem(f"No answer within {GIVES_UP_AFTER_SECONDS} s: Heroku gave up."))
+        except AnswerTooLong as error:
+            findings.append(problem(str(error)))
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             findings.append(problem(f"The add-on could not be reached: {type(error).__name__}."))
         seconds = time.perf_counter() - started
         if fault is not None and fault.kind == "slow":
             await self._sleep(fault.seconds)
             seconds += fault.seconds
-        if response is not None:
-            findings += on_time(seconds) + on_status(method, response.status_code)
+        if reply is not None:
+            findings += on_time(seconds) + on_status(method, reply.status)
         exchange = record_exchange(
             self._world,
             direction="add-on",
             method=method,
             url=url,
             request=Message(headers, sent),
-            status=None if response is None else response.status_code,
-            answer=None if response is None else Message(response.headers, response.content),
+            status=None if reply is None else reply.status,
+            answer=None if reply is None else Message(reply.headers, reply.body),
             at=at,
             seconds=seconds,
             findings=findings,
             addon_id=addon.id,
         )
-        if response is None or seconds > GIVES_UP_AFTER_SECONDS:
+        if reply is None or seconds > GIVES_UP_AFTER_SECONDS:
             return Answer(None, None, exchange)
-        return Answer(response.status_code, _parsed(response), exchange)
+        return Answer(reply.status, _parsed(reply.body), exchange)
 
     async def _sent_then_removed(self, content: bytes, addon: AddOn) -> AsyncIterator[bytes]:
         """Yield the body; when the transport asks for more, the request is out and the add-on is at work on it."""
@@ -174,8 +177,8 @@ class Wire:
         return Answer(status, None, exchange)
 
 
-def _parsed(response: httpx2.Response) -> Any:
+def _parsed(body: bytes) -> Any:
     try:
-        return plain_json.read(response.content)
+        return plain_json.read(body)
     except ValueError:
         return None

@@ -9,6 +9,7 @@ import pytest
 
 from app.simulator import HerokuError, attaching, state
 from app.simulator.logs import drains as log_drains
+from app.simulator.webhooks.subscriptions import subscribe
 
 
 @pytest.mark.parametrize("value", ['"\\ud800"', "NaN", "Infinity", "1e999", "[" * 100_000])
@@ -29,6 +30,37 @@ async def test_an_add_ons_answer_that_could_not_be_kept_is_refused(make):
         await sim.calls.provision("shop", "basic")
     json.loads(state.dump(sim.world))
     assert list(sim.world.installed()) == []
+
+
+class Endless(httpx2.AsyncByteStream):
+    """An answer that never stops; `given` counts its bytes."""
+
+    given = 0
+
+    async def __aiter__(self):
+        while True:
+            self.given += 100_000
+            yield b" " * 100_000
+
+
+async def test_of_an_answer_without_end_no_more_is_read_than_is_needed(make):
+    body = Endless()
+    sim = make(transport=httpx2.MockTransport(lambda _: httpx2.Response(200, stream=body)))
+    with pytest.raises(HerokuError, match="Could not communicate with vendor"):
+        await sim.calls.provision("shop", "basic")
+    assert body.given == 1_100_000
+    assert "longer than 1000000 bytes" in sim.world.exchanges[-1].findings[0].text
+    shop = sim.world.app("shop")
+    fields = {"include": ["api:release"], "level": "notify", "url": "http://hook.test/"}
+    subscribe(sim.world, shop, fields)
+    drain = log_drains.add(sim.world, shop, "http://drain.test/")
+    sim.world.cut_release(shop, "Change")
+    await sim.webhooks.deliver_due()
+    await sim.log_deliveries.deliver_due()
+    (delivery,) = sim.world.webhook_deliveries.values()
+    assert delivery.attempts[-1].error_class == "AnswerTooLong"
+    assert "AnswerTooLong" in sim.log_deliveries.state(drain).trouble
+    assert body.given == 3_300_000
 
 
 async def test_who_hangs_up_half_way_is_no_error(sim):

@@ -18,6 +18,7 @@ import httpx2
 from app.simulator.exchanges import Message, record_exchange
 from app.simulator.faults import Fault, Faults
 from app.simulator.records import Finding
+from app.simulator.sending import Reply, send
 from app.simulator.verdicts import hint, note, problem
 from app.simulator.world import World
 
@@ -129,14 +130,13 @@ class LogDeliveries:
         if self._client is None:
             limits = httpx2.Timeout(_ANSWERS_WITHIN_SECONDS, connect=_CONNECTS_WITHIN_SECONDS)
             self._client = httpx2.AsyncClient(transport=self._transport, trust_env=False, timeout=limits)
-        response: httpx2.Response | None = None
+        reply: Reply | None = None
         trouble: str | None = None
         at, started = self._world.now(), time.perf_counter()
         try:
             async with asyncio.timeout(_ANSWERS_WITHIN_SECONDS):
-                response = await self._client.post(
-                    _without_credentials(drain.url), headers=request.headers, content=request.body
-                )
+                url = _without_credentials(drain.url)
+                reply = await send(self._client, "POST", url, headers=request.headers, content=request.body)
         except (TimeoutError, httpx2.TimeoutException):
             trouble = f"no answer within {_ANSWERS_WITHIN_SECONDS} s"
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
@@ -145,15 +145,15 @@ class LogDeliveries:
         if fault is not None and fault.kind == "slow":
             await self._sleep(fault.seconds)
             seconds += fault.seconds
-        status = None if response is None else response.status_code
+        status = None if reply is None else reply.status
         if fault is not None and fault.kind == "lost_answer":
             status, trouble = None, "the answer was lost"
         elif seconds > _ANSWERS_WITHIN_SECONDS:
             status, trouble = None, f"no answer within {_ANSWERS_WITHIN_SECONDS} s"
         outcome = _judged(status, trouble)
         findings = ([] if fault is None else [note(f"Fault: {fault}.")]) + _findings(outcome, batch)
-        answer = None if response is None else Message(response.headers, response.content)
-        self._record(drain, request, None if response is None else response.status_code, answer, findings, at, seconds)
+        answer = None if reply is None else Message(reply.headers, reply.body)
+        self._record(drain, request, None if reply is None else reply.status, answer, findings, at, seconds)
         return outcome
 
     def _not_sent(self, drain: LogDrain, request: Message, batch: Batch, fault: Fault) -> _Outcome:

@@ -27,6 +27,7 @@ import httpx2
 from app.simulator.exchanges import Message, record_exchange
 from app.simulator.faults import Fault, Faults
 from app.simulator.records import Exchange, Finding
+from app.simulator.sending import Reply, send
 from app.simulator.verdicts import SHOULD_ANSWER_WITHIN_SECONDS, hint, note, problem
 from app.simulator.world import World
 
@@ -157,13 +158,13 @@ class WebhookDeliveries:
                 transport=self._transport, trust_env=False, timeout=GIVES_UP_AFTER_SECONDS
             )
         headers = _headers(webhook, body)
-        response: httpx2.Response | None = None
+        reply: Reply | None = None
         error_class: str | None = None
         findings: list[Finding] = [] if fault is None else [note(f"Fault: {fault}.")]
         at, started = self._world.now(), time.perf_counter()
         try:
             async with asyncio.timeout(GIVES_UP_AFTER_SECONDS):
-                response = await self._client.post(webhook.url, headers=headers, content=body)
+                reply = await send(self._client, "POST", webhook.url, headers=headers, content=body)
         except (TimeoutError, httpx2.TimeoutException):
             error_class = "Timeout"
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
@@ -172,19 +173,19 @@ class WebhookDeliveries:
         if fault is not None and fault.kind == "slow":
             await self._sleep(fault.seconds)
             seconds += fault.seconds
-        code = None if response is None else response.status_code
+        code = None if reply is None else reply.status
         if seconds > GIVES_UP_AFTER_SECONDS:
             code, error_class = None, "Timeout"
         elif fault is not None and fault.kind == "lost_answer":
             code, error_class = None, "LostAnswer"
         findings += _findings(code, error_class, seconds)
-        exchange = self._record(webhook, Message(headers, body), response, findings, at=at, seconds=seconds)
+        exchange = self._record(webhook, Message(headers, body), reply, findings, at=at, seconds=seconds)
         return _Outcome(code, error_class, exchange.id)
 
     def _not_sent(self, webhook: Webhook, body: bytes, fault: Fault) -> "_Outcome":
         """Give the outcome of a request that never reached the receiver."""
         code = {"rate_limit": 429, "error": fault.status}.get(fault.kind)
-        answer = None if code is None else httpx2.Response(code)
+        answer = None if code is None else Reply(code, {}, b"")
         findings = [note(f"Fault: {fault}; the request did not reach the receiver.")]
         request = Message(_headers(webhook, body), body)
         exchange = self._record(webhook, request, answer, findings, at=self._world.now(), seconds=0)
@@ -194,7 +195,7 @@ class WebhookDeliveries:
         self,
         webhook: Webhook,
         request: Message,
-        answer: httpx2.Response | None,
+        answer: Reply | None,
         findings: list[Finding],
         *,
         at: datetime,
@@ -206,8 +207,8 @@ class WebhookDeliveries:
             method="POST",
             url=webhook.url,
             request=request,
-            status=None if answer is None else answer.status_code,
-            answer=None if answer is None else Message(answer.headers, answer.content),
+            status=None if answer is None else answer.status,
+            answer=None if answer is None else Message(answer.headers, answer.body),
             at=at,
             seconds=seconds,
             findings=findings,
