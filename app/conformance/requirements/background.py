@@ -23,7 +23,7 @@ async def begin(bench: Bench, addon: AddOn) -> Exchange:
     return answer.exchange
 
 
-async def end(bench: Bench, addon: AddOn, *, in_spite_of: str) -> None:
+async def end(bench: Bench, addon: AddOn, *, in_spite_of: str | None = None) -> None:
     """Wait until it is provisioned."""
     if not await bench.until(lambda: addon.state != "provisioning"):
         seen = f"It was still provisioning after {bench.target.patience:g} s."
@@ -32,7 +32,8 @@ async def end(bench: Bench, addon: AddOn, *, in_spite_of: str) -> None:
     else:
         seen = "The add-on gave it up."
     about = calls(bench, addon)
-    raise Unmet(f"The resource is provisioned in spite of {in_spite_of}.", seen, about[-1] if about else None)
+    expected = "The resource is provisioned" + (f" in spite of {in_spite_of}." if in_spite_of else ".")
+    raise Unmet(expected, seen, about[-1] if about else None)
 
 
 def calls(bench: Bench, addon: AddOn) -> list[Exchange]:

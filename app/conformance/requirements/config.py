@@ -3,14 +3,14 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
-from app.conformance.bench import Bench, is_loopback
+from app.conformance.bench import Bench
 from app.conformance.requirement import NotApplicable, Unmet, must, should
 from app.simulator.records import AddOn, Exchange
 from app.simulator.world import Event
 
 from . import background
+from .config_values import must_be_usable
 from .docs import ASYNC_PROVISIONING, MANIFEST, PLATFORM_API
 
 _RETRY_AFTER_SECONDS = 1
@@ -18,7 +18,7 @@ _MOST_REPETITIONS = 5
 
 
 async def _provisioned(
-    bench: Bench, order: Callable[[AddOn], object] = lambda _: None, *, in_spite_of: str = "no trouble"
+    bench: Bench, order: Callable[[AddOn], object] = lambda _: None, *, in_spite_of: str | None = None
 ) -> AddOn:
     """Return an add-on whose config vars were pushed, after the trouble that `order` orders for it."""
     if not bench.offer.config_vars:
@@ -78,36 +78,25 @@ def _refused(bench: Bench, addon: AddOn) -> list[Exchange]:
 @should("config", MANIFEST, needs=["pushed-config-is-accepted"])
 async def every_config_var_of_the_manifest_is_pushed(bench: Bench) -> None:
     """A resource that is provisioned in the background has a value for each config var that the manifest names."""
-    addon = await _provisioned(bench)
+    if not bench.offer.config_vars:
+        raise NotApplicable("The manifest names no config vars.")
+    addon = await background.draft(bench)
+    await background.begin(bench, addon)
+    await background.end(bench, addon)
     missing = [name for name in bench.offer.config_vars if name not in addon.config]
     if missing:
+        calls = background.calls(bench, addon)
         raise Unmet(
             "Each config var of the manifest has a value.",
             f"Never pushed: {', '.join(missing)}.",
-            background.pushes(bench, addon)[-1],
+            calls[-1] if calls else None,
         )
 
 
 @must("config", MANIFEST, needs=["pushed-config-is-accepted"])
-async def pushed_urls_can_be_parsed(bench: Bench) -> None:
-    """A config var whose name ends in _URL holds a URL with a scheme and a host, and not localhost."""
-    addon = await _provisioned(bench)
-    for name, value in addon.config.items():
-        if not name.endswith("_URL"):
-            continue
-        try:
-            parts = urlsplit(value)
-            host = parts.hostname or ""
-            is_url = bool(parts.scheme and host)
-        except ValueError:
-            host, is_url = "", False
-        if not is_url or (is_loopback(host) and not bench.is_on_loopback):
-            what = "is on localhost" if is_url else "is not a URL with a scheme and a host"
-            raise Unmet(
-                "A URL leads a customer's app to the service.",
-                f"The value of {name} {what}.",
-                background.pushes(bench, addon)[-1],
-            )
+async def pushed_config_is_usable(bench: Bench) -> None:
+    """Pushed config vars are texts an app can boot with; what is named _URL has a scheme and a host elsewhere."""
+    must_be_usable(bench, (await _provisioned(bench)).config)
 
 
 @must("config", PLATFORM_API, needs=["pushed-config-is-accepted"])
@@ -175,7 +164,7 @@ def _values_set(bench: Bench) -> Iterator[dict[tuple[str, str], set[str]]]:
 
 
 @should("config", PLATFORM_API, needs=["pushed-config-is-accepted"])
-async def config_push_that_is_refused_is_given_up(bench: Bench) -> None:
+async def config_push_that_is_refused_is_not_repeated(bench: Bench) -> None:
     """A config push that Heroku refuses (422) is not sent again and again: the same request gets the same answer."""
     if not bench.offer.config_vars:
         raise NotApplicable("The manifest names no config vars.")
@@ -199,14 +188,35 @@ async def config_push_that_is_refused_is_given_up(bench: Bench) -> None:
         raise Unmet("It is given up after a few attempts.", f"It was sent {len(pushed)} times at once.", pushed[-1])
 
 
+@should("config", ASYNC_PROVISIONING, needs=["pushed-config-is-accepted"])
+async def provision_that_cannot_succeed_is_given_up(bench: Bench) -> None:
+    """When the config is refused for good, Heroku is told that provisioning failed; it is not left waiting 12 hours."""
+    if not bench.offer.config_vars:
+        raise NotApplicable("The manifest names no config vars.")
+    addon = await background.draft(bench)
+    _order(bench, "error", status=422, count=1000)(addon)
+    await background.begin(bench, addon)
+    await bench.until(lambda: addon.state != "provisioning")
+    pushed = background.pushes(bench, addon)
+    if not pushed:
+        raise NotApplicable("No config vars were pushed for a plan that is provisioned in the background.")
+    if addon.state == "provisioning":
+        raise Unmet(
+            "A provision that came to nothing ends with actions/deprovision.",
+            f"It was still provisioning after {bench.target.patience:g} s.",
+            pushed[-1],
+        )
+
+
 REQUIREMENTS = [
     pushed_config_is_accepted,
     every_config_var_of_the_manifest_is_pushed,
-    pushed_urls_can_be_parsed,
+    pushed_config_is_usable,
     config_push_is_repeated_after_429,
     config_push_waits_as_long_as_retry_after_says,
     config_push_is_repeated_after_503,
     config_push_is_repeated_after_a_dropped_connection,
     config_push_is_repeated_with_the_same_values,
-    config_push_that_is_refused_is_given_up,
+    config_push_that_is_refused_is_not_repeated,
+    provision_that_cannot_succeed_is_given_up,
 ]

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,34 +12,18 @@ from urllib.parse import urlsplit
 from app.conformance.bench import MUST_ANSWER_WITHIN_SECONDS, Answer, Bench
 from app.conformance.requirement import NotApplicable, Unmet, must, should
 
+from .answers import not_crashed, without_exception_text
 from .docs import BEST_PRACTICES, PARTNER_API
 
 _MISSING: Any = object()
 _HUGE_BYTES = 2_000_000
 _DEEP = 10_000
 _SLOW_CLIENTS = 8
-_INNARDS = re.compile(
-    r"Traceback \(most recent call last\)"
-    r'|File "[^"]+", line \d+'
-    r"|\bat [\w.$<>]+ ?\([^)\s]+:\d+(?::\d+)?\)"
-    r"|[\w/.-]+\.(?:py|rb|js|ts|go|php|java|ex|exs):\d+"
-    r"|\b[A-Z]\w*(?:Error|Exception): "
-    r"|\bpanic: |goroutine \d+"
-)
 
 
 def _is_calm(answer: Answer, sent: str) -> None:
-    """Raise Unmet for an answer that shows a crash, or none at all."""
-    if answer.status is None:
-        raise Unmet("Whatever is sent is answered.", f"{sent}: {answer.said}", answer.exchange)
-    if answer.status >= 500:
-        raise Unmet("What is wrong with a request is answered 4xx.", f"{sent}: {answer.said}", answer.exchange)
-    if _INNARDS.search(answer.content.decode("utf-8", "replace")):
-        raise Unmet(
-            "An answer tells nothing of the program behind it.",
-            f"{sent}: the answer ({answer.status}) has the text of an exception.",
-            answer.exchange,
-        )
+    not_crashed(answer, sent)
+    without_exception_text(answer, sent)
 
 
 def _is_refused(answer: Answer, sent: str) -> None:
