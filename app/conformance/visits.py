@@ -33,7 +33,8 @@ class Cookie:
 class Visit:
     """A browser with cookies of its own. `url` is where it is, `answers` is all it was shown, the latest last.
 
-    Secure cookies go over plain HTTP too: browsers do that for an add-on on this machine.
+    It does not leave the add-on's own hosts: `is_sent_away` says that a redirect led elsewhere. Secure cookies go over
+    plain HTTP too: browsers do that for an add-on on this machine.
     """
 
     def __init__(self, bench: "Bench") -> None:
@@ -41,6 +42,13 @@ class Visit:
         self.cookies: dict[str, Cookie] = {}
         self.answers: list[Answer] = []
         self.url = ""
+        self.is_sent_away = False
+        self._hosts = {urlsplit(url).hostname for url in (bench.target.sso_url, bench.target.base_url)}
+
+    @property
+    def has_arrived(self) -> bool:
+        """Tell whether it was let in: it is on a page, or was sent on to a host that is not visited."""
+        return self.answer.is_success or self.is_sent_away
 
     @property
     def answer(self) -> "Answer":
@@ -68,11 +76,15 @@ class Visit:
         return await self._follow(b"")
 
     async def _follow(self, content: bytes) -> "Answer":
+        self.is_sent_away = False
         for _ in range(_MOST_REDIRECTS):
             place, status = self.answer.headers.get("location"), self.answer.status
             if status not in {301, 302, 303, 307, 308} or not place:
                 break
             url = urljoin(self.url, place)
+            if urlsplit(url).hostname not in self._hosts:
+                self.is_sent_away = True
+                break
             if status in {307, 308} and content:
                 await self._send("POST", url, content, "application/x-www-form-urlencoded")
             else:
