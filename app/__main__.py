@@ -24,7 +24,11 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from app.conformance import page as conformance_page
+from app.conformance.bench import Target
 from app.conformance.command_line import conform_command
+from app.conformance.options import Options as ConformOptions
+from app.conformance.page_run import PageRun
 from app.context import open_context
 from app.dev import run as dev_run
 from app.dev.folder import DEV_FOLDER
@@ -205,6 +209,9 @@ def simulate(
         ) as ready,
     ):
         simulator = ready.simulator
+        repeated = ConformOptions(manifest, base_url, sso_url, port, tuple(plan or ()))
+        checked = Target(ready.addon_base_url, ready.addon_sso_url)
+        simulator.add_section(conformance_page.section(PageRun(simulator, checked, repeated)))
         configure_logging(os.environ.get("LOG_FORMAT", "console"))
         if not quiet:
             owner = next(iter(simulator.world.customers.values()))
