@@ -2,14 +2,28 @@
 
 from app.conformance.requirement import Requirement
 
-from . import authentication, config, manifest, provision, provision_requests, robustness, sso, sso_sessions
+from . import (
+    asynchronous_provisioning,
+    authentication,
+    config,
+    deprovision,
+    manifest,
+    plan_change,
+    provision,
+    provision_requests,
+    races,
+    robustness,
+)
 
 GROUPS: dict[str, list[Requirement]] = {
     "manifest": manifest.REQUIREMENTS,
     "authentication": authentication.REQUIREMENTS,
     "provision": [*provision.REQUIREMENTS, *provision_requests.REQUIREMENTS],
-    "sso": [*sso.REQUIREMENTS, *sso_sessions.REQUIREMENTS],
+    "asynchronous-provisioning": asynchronous_provisioning.REQUIREMENTS,
+    "plan-change": plan_change.REQUIREMENTS,
+    "deprovision": deprovision.REQUIREMENTS,
     "config": config.REQUIREMENTS,
     "robustness": robustness.REQUIREMENTS,
+    "races": races.REQUIREMENTS,
 }
 ALL: list[Requirement] = [requirement for group in GROUPS.values() for requirement in group]

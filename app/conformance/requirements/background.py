@@ -1,9 +1,10 @@
 """A provision that goes on in the background, step by step: what several groups of requirements work with."""
 
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from app.conformance.bench import Bench
-from app.conformance.requirement import Unmet
+from app.conformance.requirement import NotApplicable, Unmet
 from app.simulator.records import AddOn, Exchange
 
 
@@ -13,6 +14,15 @@ async def draft(bench: Bench) -> AddOn:
     Trouble for it can be ordered by its id, which is in the path of every call about it.
     """
     return bench.draft(await bench.plan_answered(202))
+
+
+async def and_at_once(bench: Bench) -> list[str]:
+    """List a plan that is made at once and one that is made in the background, as far as there are any."""
+    found = []
+    for status in (200, 202):
+        with suppress(NotApplicable):
+            found.append(await bench.plan_answered(status))
+    return found or [bench.plan]
 
 
 async def begin(bench: Bench, addon: AddOn) -> Exchange:
