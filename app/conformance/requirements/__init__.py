@@ -11,8 +11,8 @@ from . import (
     plan_change,
     provision,
     provision_requests,
-    races,
     robustness,
+    sso,
 )
 
 GROUPS: dict[str, list[Requirement]] = {
@@ -22,8 +22,8 @@ GROUPS: dict[str, list[Requirement]] = {
     "asynchronous-provisioning": asynchronous_provisioning.REQUIREMENTS,
     "plan-change": plan_change.REQUIREMENTS,
     "deprovision": deprovision.REQUIREMENTS,
+    "sso": sso.REQUIREMENTS,
     "config": config.REQUIREMENTS,
     "robustness": robustness.REQUIREMENTS,
-    "races": races.REQUIREMENTS,
 }
 ALL: list[Requirement] = [requirement for group in GROUPS.values() for requirement in group]

@@ -158,6 +158,16 @@ async def every_region_gets_an_answer(bench: Bench) -> None:
         served_or_refused(answer, f"A provision request for the region {region}")
 
 
+@should("provision", BUILDING, needs=["provision-works"])
+async def region_that_is_not_sold_is_refused_with_a_message(bench: Bench) -> None:
+    """A region that the manifest does not name is refused: 422 with a message, rather than served from far away."""
+    if "*" in bench.offer.regions:
+        raise NotApplicable("The manifest names every region.")
+    draft = bench.draft()
+    body = bench.body_of(draft) | {"region": "amazon-web-services::xx-conform-1"}
+    refused(await bench.post(body, addon=draft), "A provision request for a region that is not in the manifest")
+
+
 @should("provision", MANIFEST, needs=["provision-works"])
 async def every_region_of_the_manifest_is_served(bench: Bench) -> None:
     """The add-on can be installed in every region that its manifest names."""
@@ -180,5 +190,6 @@ REQUIREMENTS = [
     unknown_plan_is_refused_with_a_message,
     incomplete_provision_is_refused,
     every_region_gets_an_answer,
+    region_that_is_not_sold_is_refused_with_a_message,
     every_region_of_the_manifest_is_served,
 ]
