@@ -11,6 +11,7 @@ from . import (
     plan_change,
     provision,
     provision_requests,
+    races,
     robustness,
     sso,
 )
@@ -25,5 +26,6 @@ GROUPS: dict[str, list[Requirement]] = {
     "sso": sso.REQUIREMENTS,
     "config": config.REQUIREMENTS,
     "robustness": robustness.REQUIREMENTS,
+    "races": races.REQUIREMENTS,
 }
 ALL: list[Requirement] = [requirement for group in GROUPS.values() for requirement in group]
