@@ -5,6 +5,7 @@ Commands that end by themselves run in this process; those that are told to stop
 
 import asyncio
 import base64
+import fcntl
 import json
 import logging
 import os
@@ -203,7 +204,7 @@ class TestSimulate:
     @pytest.mark.parametrize(
         ("content", "words"),
         [
-            (b"{", "is not JSON."),
+            (b'{"id": "acme"\n "api": 1}', "is not JSON. Line 2, column 2: Expecting ',' delimiter."),
             (b"\xff", "is not JSON."),
             (b"[]", "it must be an object with an api in it."),
             ({"id": "acme"}, "it must be an object with an api in it."),
@@ -243,6 +244,20 @@ class TestSimulate:
         state = tmp_path / "state.json"
         state.write_text("hunter2")
         assert "is not one the simulator wrote" in sentence(simulate(GOOD, "--state", str(state)))
+
+    def test_a_state_file_that_another_simulator_keeps_is_left_to_it(self, simulate, tmp_path):
+        state = tmp_path / "state.json"
+        state.write_text("yesterday")
+        with (tmp_path / ".state.json.lock").open("w") as others:
+            fcntl.flock(others, fcntl.LOCK_EX)
+            result = simulate(GOOD, "--state", str(state), "--reset")
+        assert sentence(result) == f"Another simulator is at work with {state}. Stop it, or name another file."
+        assert state.read_text() == "yesterday"
+
+    def test_a_state_file_where_none_can_be_is_one_sentence(self, simulate, tmp_path):
+        (tmp_path / "file").write_text("")
+        state = tmp_path / "file" / "state.json"
+        assert f"The state file {state} cannot be kept there" in sentence(simulate(GOOD, "--state", str(state)))
 
     def test_resetting_needs_something_to_reset(self, simulate):
         result = simulate(GOOD, "--reset")

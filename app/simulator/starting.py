@@ -1,6 +1,7 @@
 """A simulator started from a command line: the manifest's file, where the add-on is, plans, a port."""
 
 import contextlib
+import fcntl
 import json
 import os
 import socket
@@ -55,7 +56,7 @@ def started(
     addon_base_url = base_url or addon_url(content, path, "base_url")
     addon_sso_url = sso_url or addon_url(content, path, "sso_url")
     # Before the state is touched: another simulator may be at work with it.
-    with listen(port) as listener:
+    with listen(port) as listener, _alone_with(state_path):
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
             simulator = Simulator(
@@ -81,6 +82,9 @@ def read_manifest(path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
         content: Any = json.loads(path.read_bytes())
     except OSError as error:
         raise CannotStart(f"{path}: {error.strerror}.") from None
+    except json.JSONDecodeError as error:
+        place = f"Line {error.lineno}, column {error.colno}"
+        raise CannotStart(f"{path} is not JSON. {place}: {error.msg}.") from None
     except ValueError:
         raise CannotStart(f"{path} is not JSON.") from None
     if not isinstance(content, dict) or not isinstance(content.get("api"), dict):
@@ -112,6 +116,30 @@ def read_plan(text: str) -> dict[str, Any]:
     if not name or (cents and not cents.isdecimal()):
         raise ValueError(f"{text}: write it as basic=500")
     return {"name": name, "human_name": name.capitalize(), "price_cents": int(cents or 0)}
+
+
+@contextlib.contextmanager
+def _alone_with(state_path: Path | None) -> Iterator[None]:
+    """Keep a second simulator from the same state file: each would write over what the other has saved.
+
+    The lock is on a file beside it, because every save replaces the file itself. It ends with this process.
+    """
+    if state_path is None:
+        yield
+        return
+    try:
+        state_path.parent.mkdir(parents=True, exist_ok=True)
+        lock = state_path.with_name(f".{state_path.name}.lock").open("ab")
+    except OSError as error:
+        raise CannotStart(f"The state file {state_path} cannot be kept there: {error.strerror}.") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CannotStart(
+                f"Another simulator is at work with {state_path}. Stop it, or name another file."
+            ) from None
+        yield
 
 
 def listen(port: int) -> socket.socket:
