@@ -126,6 +126,9 @@ class Wire:
             findings.append(problem(f"No answer within {GIVES_UP_AFTER_SECONDS} s: Heroku gave up."))
         except AnswerTooLong as error:
             findings.append(problem(str(error)))
+        except httpx2.ConnectError as error:
+            where = urlsplit(url).netloc.rpartition("@")[2]
+            findings.append(problem(f"The add-on could not be reached at {where} ({error}): is it running there?"))
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             findings.append(problem(f"The add-on could not be reached: {type(error).__name__}."))
         seconds = time.perf_counter() - started

@@ -80,14 +80,16 @@ async def test_a_duplicate_of_which_one_fails_still_installs(sim, addon, finding
     assert "answered 500 and 200" in "\n".join(findings(index) for index in (-1, -2))
 
 
-async def test_an_addon_that_is_not_there_reads_as_one_that_cannot_be_reached(make, findings):
+async def test_an_addon_that_is_not_there_reads_as_one_that_cannot_be_reached(make):
     def refuse(request):
         raise httpx2.ConnectError("refused", request=request)
 
-    sim = make(transport=httpx2.MockTransport(refuse))
+    sim = make(transport=httpx2.MockTransport(refuse), addon_base_url="http://me:hunter2@addon.test/base")
     with pytest.raises(AddOnFailed, match="Could not communicate with vendor"):
         await sim.calls.provision("shop", "basic")
-    assert sim.world.exchanges[-1].findings[0].text == "The add-on could not be reached: ConnectError."
+    assert sim.world.exchanges[-1].findings[0].text == (
+        "The add-on could not be reached at addon.test (refused): is it running there?"
+    )
 
 
 async def test_faults_fit_by_verb_path_and_count(sim, addon):

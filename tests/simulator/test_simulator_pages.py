@@ -92,6 +92,14 @@ async def test_a_refused_install_keeps_what_was_typed(http, addon):
         assert typed in answer.text
 
 
+async def test_an_install_that_fails_leads_to_what_the_add_on_did(http, addon):
+    addon.answers["POST"] = (500, {})
+    answer = await http.post("/marketplace/apps/shop/addons", data={"plan": "basic"})
+    assert "Could not communicate with vendor" in answer.text
+    (link,) = re.findall(r'href="(/marketplace/exchanges\?[^"]+)"', answer.text)
+    assert 'href="/marketplace/exchanges/' in (await http.get(link)).text
+
+
 async def test_plans_come_from_the_price_list_when_there_is_one(make):
     sim = make(
         plans=[{"name": "basic", "human_name": "Small", "price_cents": 0}, {"name": "gold", "price_cents": 1250}]
@@ -353,7 +361,7 @@ async def test_a_curl_command_holds_nothing_that_commands_a_terminal(sim, http):
 
 async def test_the_first_page_connects_the_heroku_cli_and_begins_with_what_to_do(sim, http):
     page = unescape((await http.get("/marketplace")).text)
-    assert 'eval "$(curl -s http://heroku.test/simulator/env)"' in page
+    assert 'eval "$(curl -fsS http://heroku.test/simulator/env)"' in page
     assert "export HEROKU_HOST=http://heroku.test\n" in page
     assert "Install Acme Postgres on example-shop" in page
     await sim.calls.provision("shop", "basic")

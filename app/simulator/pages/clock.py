@@ -47,7 +47,7 @@ async def show_clock(request: Request) -> Response:
 def _coming(world: World) -> Iterator[tuple[datetime, str]]:
     for pending in world.pending_deletes.values():
         name = world.addons[pending.addon_id].name
-        yield pending.next_at, f"DELETE of {name} is sent again; it was sent {pending.attempts} times"
+        yield pending.next_at, f"DELETE of {name} is sent again; it was sent {_times(pending.attempts)}"
     for addon in world.installed():
         if addon.state == "provisioning":
             yield addon.created_at + PROVISIONING_ENDS_AFTER, f"{addon.name} is removed unless it is provisioned"
@@ -59,7 +59,11 @@ def _coming(world: World) -> Iterator[tuple[datetime, str]]:
             yield grant.expires_at, f"the grant of {world.addons[grant.addon_id].name} expires, never used"
     for delivery in world.webhook_deliveries.values():
         if delivery.next_attempt_at is not None and not delivery.is_finished:
-            yield delivery.next_attempt_at, f"a webhook is sent again; it was sent {delivery.num_attempts} times"
+            yield delivery.next_attempt_at, f"a webhook is sent again; it was sent {_times(delivery.num_attempts)}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 async def move_clock(request: Request, fields: Mapping[str, str]) -> str:
