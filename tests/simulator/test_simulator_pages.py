@@ -385,3 +385,9 @@ async def test_an_add_on_that_was_removed_while_it_was_made_leads_back_to_its_ap
     addon.before_answer = remove
     answer = await http.post("/marketplace/apps/shop/addons", data={"plan": "basic"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/marketplace/apps/shop")
+
+
+@pytest.mark.parametrize("path", ["/marketplace/people", "/marketplace/login/any/done", "/marketplace/faults"])
+async def test_a_page_that_does_not_refresh_itself_may_be_asked_to(http, path):
+    answer = await http.get(path, params={"live": ""})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")

@@ -53,7 +53,7 @@ def render(
 ) -> Response:
     """Render a page, or with `?live` only its live block and the frame's, answered 304 while they stay the same.
 
-    `templates` is another environment, for pages that are not the simulator's own.
+    A page without a live block is always whole. `templates` is another environment, for pages that are not the simulator's own.
     """
     known = parts(request)
     values = {
@@ -67,7 +67,7 @@ def render(
         **context,
     }
     page = (templates or known.templates).get_template(template)
-    if "live" not in request.query_params:
+    if "live" not in request.query_params or "live" not in page.blocks:
         return HTMLResponse(page.render(values), status, {"Cache-Control": "no-store"})
     body = "".join(page.blocks["live"](page.new_context(values)))
     frame = known.templates.get_template("base.html")
