@@ -53,7 +53,8 @@ def render(
 ) -> Response:
     """Render a page, or with `?live` only its live block and the frame's, answered 304 while they stay the same.
 
-    A page without a live block is always whole. `templates` is another environment, for pages that are not the simulator's own.
+    A page without a live block is always whole. `templates` is another environment, for pages that are not the
+    simulator's own.
     """
     known = parts(request)
     values = {
