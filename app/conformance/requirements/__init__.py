@@ -14,6 +14,7 @@ from . import (
     races,
     robustness,
     sso,
+    sso_sessions,
 )
 
 GROUPS: dict[str, list[Requirement]] = {
@@ -23,7 +24,7 @@ GROUPS: dict[str, list[Requirement]] = {
     "asynchronous-provisioning": asynchronous_provisioning.REQUIREMENTS,
     "plan-change": plan_change.REQUIREMENTS,
     "deprovision": deprovision.REQUIREMENTS,
-    "sso": sso.REQUIREMENTS,
+    "sso": [*sso.REQUIREMENTS, *sso_sessions.REQUIREMENTS],
     "config": config.REQUIREMENTS,
     "robustness": robustness.REQUIREMENTS,
     "races": races.REQUIREMENTS,
