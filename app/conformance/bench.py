@@ -90,6 +90,8 @@ class Bench:
     _made: set[str] = field(default_factory=set)
     _kinds: dict[str, int | None] = field(default_factory=dict)
     measured: dict[str, str] = field(default_factory=dict)
+    # Whether the add-on subscribes to webhooks; None until that was looked at.
+    subscribes: bool | None = None
 
     async def __aenter__(self) -> Self:
         self._client = httpx2.AsyncClient(transport=self.transport, timeout=MUST_ANSWER_WITHIN_SECONDS, trust_env=False)

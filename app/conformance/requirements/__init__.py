@@ -15,6 +15,7 @@ from . import (
     robustness,
     sso,
     sso_sessions,
+    webhooks,
 )
 
 GROUPS: dict[str, list[Requirement]] = {
@@ -26,6 +27,7 @@ GROUPS: dict[str, list[Requirement]] = {
     "deprovision": deprovision.REQUIREMENTS,
     "sso": [*sso.REQUIREMENTS, *sso_sessions.REQUIREMENTS],
     "config": config.REQUIREMENTS,
+    "webhooks": webhooks.REQUIREMENTS,
     "robustness": robustness.REQUIREMENTS,
     "races": races.REQUIREMENTS,
 }
