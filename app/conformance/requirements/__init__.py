@@ -7,6 +7,7 @@ from . import (
     authentication,
     config,
     deprovision,
+    drains,
     manifest,
     plan_change,
     provision,
@@ -28,6 +29,7 @@ GROUPS: dict[str, list[Requirement]] = {
     "sso": [*sso.REQUIREMENTS, *sso_sessions.REQUIREMENTS],
     "config": config.REQUIREMENTS,
     "webhooks": webhooks.REQUIREMENTS,
+    "drains": drains.REQUIREMENTS,
     "robustness": robustness.REQUIREMENTS,
     "races": races.REQUIREMENTS,
 }
