@@ -138,7 +138,9 @@ async def _run(bench: Bench, options: Options, ready: Started, chosen: Sequence[
         f"Heroku is simulated at {ready.url}; there the add-on must find the platform API, and /oauth/token.",
     )
     if bench.journal.uuids:
-        screen.warn(f"An earlier run left {len(bench.journal.uuids)} resources. To remove them: {options.purge()}")
+        screen.warn(
+            f"An earlier run left {leftovers.counted(len(bench.journal.uuids))}. To remove them: {options.purge()}"
+        )
     started_at, started, results, is_complete = datetime.now(UTC), time.monotonic(), list[Result](), True
     with screen:
         try:
@@ -160,7 +162,7 @@ async def _run(bench: Bench, options: Options, ready: Started, chosen: Sequence[
     screen.end(report)
     _deliver(report, options, prints_report=prints_report)
     if bench.journal.uuids:
-        screen.warn(f"{len(bench.journal.uuids)} resources may be left. To remove them: {options.purge()}")
+        screen.warn(f"{leftovers.counted(len(bench.journal.uuids))} may be left. To remove them: {options.purge()}")
     return 0 if report.has_passed else 1 if report.is_complete else INTERRUPTED
 
 

@@ -11,7 +11,7 @@ def list_leftovers(bench: Bench, options: Options, say: Callable[[str], None]) -
     uuids = bench.journal.uuids
     for uuid in uuids:
         say(uuid)
-    say(f"{_count(len(uuids))} may still exist." + (f" To remove them: {options.purge()}" if uuids else ""))
+    say(f"{counted(len(uuids))} may still exist." + (f" To remove them: {options.purge()}" if uuids else ""))
     return 0
 
 
@@ -25,9 +25,10 @@ async def purge(bench: Bench, say: Callable[[str], None]) -> int:
         else:
             say(f"{uuid}  not removed. {answer.said}")
     left = len(bench.journal.uuids)
-    say(f"{_count(left)} left." if left else "Nothing is left.")
+    say(f"{counted(left)} left." if left else "Nothing is left.")
     return 1 if left else 0
 
 
-def _count(number: int) -> str:
+def counted(number: int) -> str:
+    """Say how many resources."""
     return "1 resource" if number == 1 else f"{number} resources"

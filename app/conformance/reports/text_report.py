@@ -59,9 +59,12 @@ def _why(result: Result, repeat: str) -> list[str]:
         f"Again:    {repeat}",
     ]
     for exchange in result.evidence:
-        lines += ["", f"{title(exchange)}:", indent(request_text(exchange), "  > ")]
-        lines += [indent(answer_text(exchange), "  < ")]
+        lines += ["", f"{title(exchange)}:", _marked(request_text(exchange), ">"), _marked(answer_text(exchange), "<")]
     return lines
+
+
+def _marked(text: str, mark: str) -> str:
+    return "\n".join(f"  {mark} {line}".rstrip() for line in text.split("\n"))
 
 
 def say_end(console: Console, report: Report) -> None:
