@@ -3,6 +3,7 @@ from datetime import timedelta
 import httpx2
 import pytest
 
+from app.simulator.records import AccessToken
 from app.simulator.troubles import expire_access_tokens
 
 SECRET = "oauth-client-secret"
@@ -184,3 +185,15 @@ async def test_tokens_live_as_long_as_the_world_says(sim, http, grant):
     answer = (await http.post("/oauth/token", data=grant)).json()
     access = sim.world.access_tokens[answer["access_token"]]
     assert (answer["expires_in"], access.expires_at) == (120, sim.world.now() + timedelta(minutes=2))
+
+
+async def test_who_refreshes_without_end_keeps_the_latest_thousand_tokens(sim, http, installed, token_for):
+    first = await token_for(installed)
+    for number in range(1000):
+        token = f"living-{number}"
+        sim.world.access_tokens[token] = AccessToken(token, installed.id, sim.world.now() + timedelta(hours=8))
+    latest = (await http.post("/oauth/token", data=refresh(first))).json()["access_token"]
+    assert len(sim.world.access_tokens) == 1000
+    assert latest in sim.world.access_tokens
+    assert "living-999" in sim.world.access_tokens
+    assert first["access_token"] not in sim.world.access_tokens

@@ -24,6 +24,9 @@ from app.simulator.world import World
 from .credentials import is_partner
 from .grants import grant_shape, new_grant
 
+# More than an add-on can use of one resource: what refreshes in an endless loop must not fill the memory.
+_MOST_LIVING = 1000
+
 
 async def issue_token(request: Request) -> Response:
     world, offer = parts(request).world, parts(request).offer
@@ -104,6 +107,8 @@ def _spend_refresh_token(request: Request, world: World, token: str) -> tuple[Ad
 def _new_access_token(world: World, addon: AddOn) -> AccessToken:
     for old in [one for one in world.access_tokens.values() if one.expires_at <= world.now() - timedelta(days=1)]:
         del world.access_tokens[old.token]
+    for surplus in [one for one in world.access_tokens.values() if one.addon_id == addon.id][: 1 - _MOST_LIVING]:
+        del world.access_tokens[surplus.token]
     access = AccessToken(f"HRKU-{uuid4()}", addon.id, world.now() + world.oauth.access_token_lives)
     world.access_tokens[access.token] = access
     world.changed()
