@@ -78,6 +78,7 @@ async def provisioning_outlives_a_restart(bench: Bench) -> None:
             raise Unmet(
                 "After the restart the resource is finished, or given up.",
                 f"Killed while {when}, it was still provisioning after {bench.target.patience:g} s.",
+                bench.exchanges(addon)[-1],
             )
 
 
