@@ -9,7 +9,7 @@ from app.simulator.oauth.grants import GRANT_LIVES
 from app.simulator.records import AddOn, Exchange
 
 from . import background
-from .answers import gone, same_resource, served
+from .answers import same_resource, served
 from .docs import ASYNC_PROVISIONING, BUILDING
 
 _QUIET_SECONDS = 0.3
@@ -90,7 +90,11 @@ def _work(bench: Bench, addon: AddOn) -> int:
     return len(_done(background.pushes(bench, addon))) + len(_done(background.announcements(bench, addon)))
 
 
-@must("asynchronous-provisioning", ASYNC_PROVISIONING, needs=["background-provision-ends"])
+@must(
+    "asynchronous-provisioning",
+    ASYNC_PROVISIONING,
+    needs=["background-provision-ends", "provision-again-gets-the-same-answer"],
+)
 async def repeat_while_provisioning_starts_nothing(bench: Bench) -> None:
     """A request repeated while the work goes on is answered 202, or 200, with the same id; the work is done once."""
     usual = await _provisioned(bench)
@@ -104,7 +108,11 @@ async def repeat_while_provisioning_starts_nothing(bench: Bench) -> None:
     await _is_done_once(bench, usual, addon, answers[-1])
 
 
-@must("asynchronous-provisioning", ASYNC_PROVISIONING, needs=["background-provision-ends"])
+@must(
+    "asynchronous-provisioning",
+    ASYNC_PROVISIONING,
+    needs=["background-provision-ends", "provision-works", "provision-again-gets-the-same-answer"],
+)
 async def repeat_when_provisioned_starts_nothing(bench: Bench) -> None:
     """A request repeated after the work is done is answered with the same id, and config as it is; no work is done."""
     usual, addon = await _provisioned(bench), await _provisioned(bench)
@@ -127,26 +135,6 @@ async def _is_done_once(bench: Bench, usual: AddOn, addon: AddOn, repeat: Answer
         )
 
 
-@must("asynchronous-provisioning", ASYNC_PROVISIONING, needs=["background-provision-ends"])
-async def removal_while_provisioning_is_final(bench: Bench) -> None:
-    """A resource removed while the work goes on is gone: DELETE succeeds, and the finished work does not revive it."""
-    addon = await background.draft(bench)
-    body = bench.body_of(addon)
-    served(await bench.post(body, addon=addon), "A provision request")
-    bench.world.remove(addon, "by the conformance checker.")
-    removed = await bench.delete(addon.id, addon=addon)
-    if not removed.is_success:
-        raise Unmet(
-            "DELETE is answered 200 or 204.", f"While it was being provisioned: {removed.said}", removed.exchange
-        )
-    for sent in ("right after its removal", "a moment after its removal"):
-        gone(await bench.put(addon.id, {"plan": addon.plan}, addon=addon), f"PUT {sent}")
-        again = await bench.post(body, addon=addon)
-        if again.status != 410:
-            raise Unmet("It is answered 410.", f"POST {sent}: {again.said}", again.exchange)
-        await bench.until(lambda: False, within=_QUIET_SECONDS)
-
-
 @should("asynchronous-provisioning", ASYNC_PROVISIONING)
 async def answer_202_has_no_config(bench: Bench) -> None:
     """An answer of 202 has no config, which Heroku would not look at: it is sent with PATCH when it is ready."""
@@ -163,6 +151,5 @@ REQUIREMENTS: list[Requirement] = [
     nothing_is_said_twice,
     repeat_while_provisioning_starts_nothing,
     repeat_when_provisioned_starts_nothing,
-    removal_while_provisioning_is_final,
     answer_202_has_no_config,
 ]

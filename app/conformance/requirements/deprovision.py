@@ -7,11 +7,13 @@ from app.conformance.requirement import NotApplicable, Requirement, Unmet, must,
 from app.simulator.records import AddOn
 
 from . import background
-from .answers import gone, same_resource
+from .answers import gone, same_resource, served
 from .docs import ASYNC_DEPROVISIONING, PARTNER_API
 
 _GROUP = "deprovision"
 _SECOND_TRY_WITHIN_SECONDS = 5
+_LONGEST_WAIT_SECONDS = 10
+_QUIET_SECONDS = 0.3
 
 
 def _removed(answer: Answer, sent: str) -> None:
@@ -34,7 +36,7 @@ async def deprovision_works(bench: Bench) -> None:
     await _deprovisioned(bench)
 
 
-@should(_GROUP, PARTNER_API, needs=["deprovision-works"])
+@should(_GROUP, PARTNER_API, needs=["provision-works", "deprovision-works"])
 async def deprovision_is_answered_within_three_seconds(bench: Bench) -> None:
     """A removal is answered within three seconds; after 25 Heroku takes it for a failure and asks again."""
     addon = await bench.provisioned()
@@ -44,7 +46,7 @@ async def deprovision_is_answered_within_three_seconds(bench: Bench) -> None:
         raise Unmet("Within three seconds.", f"It took {answer.seconds:.1f} s.", answer.exchange)
 
 
-@must(_GROUP, PARTNER_API, needs=["deprovision-works"])
+@must(_GROUP, PARTNER_API, needs=["provision-works", "deprovision-works"])
 async def deprovision_again_is_harmless(bench: Bench) -> None:
     """A second DELETE, because the first answer was lost, is answered 410, or with success; 404 will do."""
     addon = await _deprovisioned(bench)
@@ -53,7 +55,7 @@ async def deprovision_again_is_harmless(bench: Bench) -> None:
         raise Unmet("It is answered 410, or with success.", f"A second DELETE: {again.said}", again.exchange)
 
 
-@must(_GROUP, PARTNER_API)
+@must(_GROUP, PARTNER_API, needs=["provision-works"])
 async def deprovision_of_the_unknown_is_harmless(bench: Bench) -> None:
     """DELETE of a uuid that the add-on never met is answered 410, 404 or with success: Heroku asks until it is."""
     answer = await bench.delete(bench.draft().id)
@@ -61,7 +63,7 @@ async def deprovision_of_the_unknown_is_harmless(bench: Bench) -> None:
         raise Unmet("It is answered 410, or 404.", f"DELETE of an unknown uuid: {answer.said}", answer.exchange)
 
 
-@must(_GROUP, PARTNER_API, needs=["deprovision-works"])
+@must(_GROUP, PARTNER_API, needs=["provision-works", "deprovision-works"])
 async def provision_after_deprovision_is_410(bench: Bench) -> None:
     """A provision request that arrives after the removal, late or repeated, is answered 410 and revives nothing."""
     addon = await _deprovisioned(bench)
@@ -72,14 +74,14 @@ async def provision_after_deprovision_is_410(bench: Bench) -> None:
             raise Unmet("It is answered 410.", f"{sent}: {answer.said}", answer.exchange)
 
 
-@must(_GROUP, PARTNER_API, needs=["deprovision-works"])
+@must(_GROUP, PARTNER_API, needs=["provision-works", "deprovision-works"])
 async def plan_change_after_deprovision_is_refused(bench: Bench) -> None:
     """A plan change of a removed resource is answered 410, or 404."""
     addon = await _deprovisioned(bench)
     gone(await bench.put(addon.id, {"plan": addon.plan}, addon=addon), "PUT after DELETE")
 
 
-@should(_GROUP, PARTNER_API, needs=["deprovision-works"])
+@should(_GROUP, PARTNER_API, needs=["provision-works", "deprovision-works"])
 async def what_is_gone_is_410(bench: Bench) -> None:
     """A removed resource is answered 410 on PUT and DELETE: it says that the add-on knew it, and that it is gone."""
     addon = await _deprovisioned(bench)
@@ -91,7 +93,7 @@ async def what_is_gone_is_410(bench: Bench) -> None:
             raise Unmet("It is answered 410.", f"{verb} after DELETE: {answer.said}", answer.exchange)
 
 
-@must(_GROUP, PARTNER_API, needs=["deprovision-works"])
+@must(_GROUP, PARTNER_API, needs=["provision-works", "deprovision-works"])
 async def deprovision_right_after_provision_works(bench: Bench) -> None:
     """A removal may follow the provision request at once, before the grant was exchanged: it succeeds and is final."""
     addon = bench.draft()
@@ -104,7 +106,28 @@ async def deprovision_right_after_provision_works(bench: Bench) -> None:
         raise Unmet("It is answered 410.", f"POST after DELETE: {again.said}", again.exchange)
 
 
-@must(_GROUP, PARTNER_API, needs=["deprovision-works"])
+@must(_GROUP, PARTNER_API, needs=["provision-works", "background-provision-ends", "deprovision-works"])
+async def deprovision_while_provisioning_is_final(bench: Bench) -> None:
+    """A resource removed while the work goes on is gone: DELETE succeeds, and the finished work does not revive it."""
+    addon = await background.draft(bench)
+    body = bench.body_of(addon)
+    served(await bench.post(body, addon=addon), "A provision request")
+    bench.world.remove(addon, "by the conformance checker.")
+    removed = await bench.delete(addon.id, addon=addon)
+    _removed(removed, "DELETE while it was being provisioned")
+    for sent, pause in (("right after its removal", 0.0), ("a moment after its removal", _QUIET_SECONDS)):
+        await bench.until(lambda: False, within=pause)
+        gone(await bench.put(addon.id, {"plan": addon.plan}, addon=addon), f"PUT {sent}")
+        again = await bench.post(body, addon=addon)
+        if again.status != 410:
+            raise Unmet("It is answered 410.", f"POST {sent}: {again.said}", again.exchange)
+
+
+@must(
+    _GROUP,
+    PARTNER_API,
+    needs=["provision-works", "provision-again-with-a-new-grant-changes-nothing", "deprovision-works"],
+)
 async def deprovision_touches_nothing_else(bench: Bench) -> None:
     """The removal of one resource leaves the others as they are, also those of the same app."""
     app = bench.app()
@@ -115,7 +138,7 @@ async def deprovision_touches_nothing_else(bench: Bench) -> None:
     same_resource(stays, await bench.post(bench.body_of(stays), addon=stays), "The other one's provision request again")
 
 
-@should(_GROUP, PARTNER_API, needs=["deprovision-works", "background-provision-ends"])
+@should(_GROUP, PARTNER_API, needs=["provision-works", "background-provision-ends", "deprovision-works"])
 async def work_ends_with_the_resource(bench: Bench) -> None:
     """Work that was under way for a resource ends with its removal: nothing more is set or announced at Heroku."""
     addon = await background.draft(bench)
@@ -128,11 +151,11 @@ async def work_ends_with_the_resource(bench: Bench) -> None:
     if len(tries) < 2:
         raise NotApplicable("The add-on's work cannot be seen: it repeats no failed call within some seconds.")
     _removed(await bench.delete(addon.id, addon=addon), "DELETE while work was under way")
-    bench.simulator.faults.clear()
     before = len(background.calls(bench, addon))
-    # As long as the work has paused, twice over; one call may have been on its way.
+    # Two more tries, each after a pause twice as long as the one before; one call may have been on its way.
     pause = (tries[1].at - tries[0].at).total_seconds()
-    await bench.until(lambda: len(background.calls(bench, addon)) > before + 1, within=2 * pause + 0.3)
+    within = min(8 * pause, _LONGEST_WAIT_SECONDS) + _QUIET_SECONDS
+    await bench.until(lambda: len(background.calls(bench, addon)) > before + 1, within=within)
     after = background.calls(bench, addon)[before:]
     if len(after) > 1:
         raise Unmet(
@@ -140,7 +163,7 @@ async def work_ends_with_the_resource(bench: Bench) -> None:
         )
 
 
-@must(_GROUP, ASYNC_DEPROVISIONING, needs=["deprovision-works"])
+@must(_GROUP, ASYNC_DEPROVISIONING, needs=["provision-works", "deprovision-works"])
 async def deprovision_in_the_background_is_announced(bench: Bench) -> None:
     """A DELETE answered 202 is finished with actions/deprovision; only add-ons that Heroku allowed it may do so."""
     addon = await bench.provisioned()
@@ -168,6 +191,7 @@ REQUIREMENTS: list[Requirement] = [
     plan_change_after_deprovision_is_refused,
     what_is_gone_is_410,
     deprovision_right_after_provision_works,
+    deprovision_while_provisioning_is_final,
     deprovision_touches_nothing_else,
     work_ends_with_the_resource,
     deprovision_in_the_background_is_announced,

@@ -70,7 +70,7 @@ def _is_declared(bench: Bench, config: dict[str, object], answer: Answer) -> Non
         )
 
 
-@should(_GROUP, PARTNER_API, needs=["plan-change-works"])
+@should(_GROUP, PARTNER_API, needs=["provision-works", "plan-change-works"])
 async def plan_change_is_answered_within_three_seconds(bench: Bench) -> None:
     """A plan change is answered within three seconds; after 25 Heroku gives up, and the two disagree about the plan."""
     _, _, answer = await _changed(bench)
@@ -79,7 +79,7 @@ async def plan_change_is_answered_within_three_seconds(bench: Bench) -> None:
         raise Unmet("Within three seconds.", f"It took {answer.seconds:.1f} s.", answer.exchange)
 
 
-@must(_GROUP, PARTNER_API, needs=["plan-change-works"])
+@must(_GROUP, PARTNER_API, needs=["provision-works", "plan-change-works"])
 async def plan_change_again_is_harmless(bench: Bench) -> None:
     """A plan change that is repeated, because its answer was lost, succeeds again and changes nothing more."""
     addon, _, first = await _changed(bench)
@@ -105,7 +105,7 @@ async def change_to_the_same_plan_succeeds(bench: Bench) -> None:
         raise Unmet("Nothing changes.", "The answer has other config vars.", answer.exchange)
 
 
-@must(_GROUP, PARTNER_API, needs=["plan-change-works"])
+@must(_GROUP, PARTNER_API, needs=["provision-works", "plan-change-works"])
 async def change_there_and_back_leaves_it_working(bench: Bench) -> None:
     """After a change to another plan the way back is open, or refused with 422 and a message; the resource stays."""
     addon, before, _ = await _changed(bench)
@@ -118,11 +118,26 @@ async def change_there_and_back_leaves_it_working(bench: Bench) -> None:
 
 @must(_GROUP, PARTNER_API, needs=["provision-works"])
 async def change_to_an_unknown_plan_is_refused(bench: Bench) -> None:
-    """A change to a plan that the add-on does not have is refused with 422 and a message, and changes nothing."""
+    """A change to a plan that the add-on does not have is refused with 422 and a message."""
     addon = await bench.provisioned()
     answer = await bench.put(addon.id, {"plan": UNKNOWN_PLAN}, addon=addon)
     refused(answer, "A change to an unknown plan")
     without_exception_text(answer, "A change to an unknown plan")
+
+
+@must(
+    _GROUP,
+    PARTNER_API,
+    needs=[
+        "provision-works",
+        "provision-again-with-a-new-grant-changes-nothing",
+        "change-to-an-unknown-plan-is-refused",
+    ],
+)
+async def refused_change_changes_nothing(bench: Bench) -> None:
+    """After a plan change that was refused the resource is as it was, with its id and its config vars."""
+    addon = await bench.provisioned()
+    refused(await bench.put(addon.id, {"plan": UNKNOWN_PLAN}, addon=addon), "A change to an unknown plan")
     again = await bench.post(bench.body_of(addon), addon=addon)
     same_resource(addon, again, "The provision request again, after a refused plan change")
 
@@ -136,7 +151,7 @@ async def change_without_a_plan_is_refused(bench: Bench) -> None:
         raise Unmet("It is answered 4xx.", f"A plan change without a plan: {answer.said}", answer.exchange)
 
 
-@must(_GROUP, PARTNER_API, needs=["plan-change-works"])
+@must(_GROUP, PARTNER_API, needs=["provision-works", "plan-change-works"])
 async def unknown_fields_in_a_plan_change_are_accepted(bench: Bench) -> None:
     """Fields that are not documented, of any type, are no reason to refuse a plan change."""
     addon, _, _ = await _changed(bench)
@@ -155,7 +170,7 @@ async def change_of_an_unknown_resource_is_refused(bench: Bench) -> None:
         raise Unmet("It is answered 404 or 410.", f"A plan change of an unknown uuid: {answer.said}", answer.exchange)
 
 
-@must(_GROUP, PARTNER_API, needs=["provision-works"])
+@must(_GROUP, PARTNER_API, needs=["provision-works", "background-provision-ends"])
 async def change_while_provisioning_does_no_harm(bench: Bench) -> None:
     """A plan change that arrives while the resource is being provisioned gets an answer, and the work goes on."""
     addon = await background.draft(bench)
@@ -172,6 +187,7 @@ REQUIREMENTS: list[Requirement] = [
     change_to_the_same_plan_succeeds,
     change_there_and_back_leaves_it_working,
     change_to_an_unknown_plan_is_refused,
+    refused_change_changes_nothing,
     change_without_a_plan_is_refused,
     unknown_fields_in_a_plan_change_are_accepted,
     change_of_an_unknown_resource_is_refused,
