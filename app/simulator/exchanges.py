@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 from .masking import masked_body, masked_headers, masked_text, masked_url
@@ -39,7 +38,7 @@ def record_exchange(
 ) -> Exchange:
     secrets = _known_secrets(world)
 
-    is_about_config = urlsplit(url).path.rstrip("/").endswith("/config-vars")
+    is_about_config = "/config-vars" in url  # also of an address that is nearly right
 
     def body_of(message: Message, *, is_config: bool) -> str:
         headers = {name.lower(): value for name, value in message.headers.items()}

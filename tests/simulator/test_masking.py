@@ -88,8 +88,9 @@ async def test_a_secret_within_a_longer_one_leaves_nothing_of_it(sim, ask):
     assert "more" not in sim.world.exchanges[-1].request_body
 
 
-async def test_a_slash_too_many_shows_no_config_vars(sim, ask):
-    answer = await ask("PATCH", "/apps/shop/config-vars/", {"STRIPE": "hunter2"})
+@pytest.mark.parametrize("path", ["/apps/shop/config-vars/", "/apps/sh%3Fop/config-vars", "/apps/shop/config-vars/all"])
+async def test_an_address_that_is_nearly_right_shows_no_config_vars(sim, ask, path):
+    answer = await ask("PATCH", path, {"STRIPE": "hunter2"})
     assert answer.status_code == 404
     assert "hunter2" not in repr(sim.world.exchanges)
 
