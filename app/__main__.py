@@ -2,12 +2,11 @@
 
 import asyncio
 import base64
-import contextlib
 import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,11 +18,11 @@ import uvicorn
 from alembic import command as alembic
 from alembic.config import Config
 from fastapi import FastAPI
-from psycopg.errors import UndefinedTable
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
-from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from app.commands import operators
+from app.commands.terminal import clear_errors
 from app.conformance import page as conformance_page
 from app.conformance.bench import Target
 from app.conformance.command_line import conform_command
@@ -32,11 +31,8 @@ from app.conformance.page_run import PageRun
 from app.context import open_context
 from app.dev import run as dev_run
 from app.dev.folder import DEV_FOLDER
-from app.encryption import WrongKeyError
-from app.errors import Retry
 from app.log import configure_logging
 from app.main import create_app
-from app.manifest import BadManifestError
 from app.plans import plans
 from app.resources.reencrypt import count_resources
 from app.resources.reencrypt import reencrypt as reencrypt_resources
@@ -51,32 +47,7 @@ from app.worker import run_worker
 PROJECT = Path(__file__).parent.parent
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-
-
-@contextlib.contextmanager
-def _clear_errors() -> Iterator[None]:
-    """What an operator can mend is one sentence, not a traceback."""
-    try:
-        yield
-    except (BadSettingsError, BadManifestError, WrongKeyError, starting.CannotStart) as error:
-        sentence = str(error)
-    except Retry as error:
-        sentence = f"{error}: {_first_line(error.__cause__)}" if error.__cause__ else str(error)
-    except OperationalError as error:
-        sentence = f"The database is not available: {_first_line(error.orig)}"
-    except ProgrammingError as error:
-        if not isinstance(error.orig, UndefinedTable):
-            raise
-        sentence = "The database has no tables yet. Run: python -m app migrate"
-    else:
-        return
-    typer.secho(sentence, err=True, fg="red")
-    raise typer.Exit(1)
-
-
-def _first_line(error: BaseException | None) -> str:
-    """What the database said, without the advice that follows."""
-    return str(getattr(error, "orig", error)).partition("\n")[0]
+cli.add_typer(operators.cli, name="operators")
 
 
 def _settings() -> Settings:
@@ -99,7 +70,7 @@ def web(
     ] = "0.0.0.0",
 ) -> None:
     """Answer Heroku and customers on PORT (Procfile: web)."""
-    with _clear_errors():
+    with clear_errors():
         settings = _settings()
         asyncio.run(_try_context(settings))
     uvicorn.run(
@@ -132,14 +103,14 @@ def worker() -> None:
         async with open_context(settings) as context:
             await run_worker(context)
 
-    with _clear_errors():
+    with clear_errors():
         asyncio.run(work(_settings()))
 
 
 @cli.command()
 def migrate() -> None:
     """Bring the database up to date (Procfile: release). Needs DATABASE_URL alone."""
-    with _clear_errors():
+    with clear_errors():
         read_database_url()
         configure_logging(os.environ.get("LOG_FORMAT", "json"))
         alembic.upgrade(Config(toml_file=PROJECT / "pyproject.toml"), "head")
@@ -167,7 +138,7 @@ def reencrypt() -> None:
                     total += renewed
         return total
 
-    with _clear_errors():
+    with clear_errors():
         renewed = asyncio.run(work(_settings()))
     rich.print(f"{renewed} secrets were sealed anew. Older keys may leave ENCRYPTION_KEYS now.")
 
@@ -196,7 +167,7 @@ def simulate(
     if reset and state is None:
         raise typer.BadParameter("--reset is about the file that --state names.")
     with (
-        _clear_errors(),
+        clear_errors(starting.CannotStart),
         starting.started(
             manifest,
             os.environ,

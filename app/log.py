@@ -34,7 +34,7 @@ _SECRET_VALUES: tuple[tuple[re.Pattern[str], str], ...] = (
 _MAY_HAVE_MANY_LINES = {"event", "exception", "stack"}
 
 
-def configure_logging(log_format: str, stream: TextIO | None = None) -> None:
+def configure_logging(log_format: str, stream: TextIO | None = None, *, level: int = logging.INFO) -> None:
     """Send every line of the process to `stream` (standard output), as `json` or for the `console`."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -58,7 +58,7 @@ def configure_logging(log_format: str, stream: TextIO | None = None) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(logging.INFO)
+    root.setLevel(level)
     for chatty in ("procrastinate", "httpx2", "httpcore2", "uvicorn.access", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     structlog.configure(

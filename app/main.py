@@ -12,8 +12,9 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from app.context import Context, open_context
+from app.operators import sessions
 from app.settings import Settings
-from app.web import dashboard, health, partner_api, sso
+from app.web import admin, dashboard, health, partner_api, sso
 from app.web.cookies import Signer
 from app.web.errors import handle_errors
 from app.web.middleware import EveryRequest
@@ -55,12 +56,14 @@ def create_app(settings: Settings, opener: ContextOpener = open_context, compani
     keys = [key.get_secret_value() for key in settings.secret_keys]
     app.state.session_signer = Signer(keys, "customer session")
     app.state.form_signer = Signer(keys, "customer form")
+    app.state.operator_form_signer = Signer(keys, "operator form", life=sessions.LIFE)
     app.state.templates = environment()
     app.state.newest_migration = health.newest_migration()
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
-    for door in (partner_api, sso, dashboard, health):
+    for door in (partner_api, sso, dashboard, health, admin):
         app.include_router(door.router)
     handle_errors(app)
+    app.add_exception_handler(admin.SignInFirst, admin.lead_to_sign_in)
     app.add_middleware(EveryRequest, is_https=settings.is_https)
     return app
 

@@ -7,6 +7,10 @@ from uuid import UUID
 from app.errors import Refused
 
 
+class NotAllowed(Refused):
+    """The operator's role is too low."""
+
+
 class Role(IntEnum):
     """Ordered: a higher role includes the lower ones.
 
@@ -45,7 +49,7 @@ class Actor:
         """Let nobody pass who may do less than `role`.
 
         Raises:
-            Refused: says which role it takes.
+            NotAllowed: says which role it takes.
         """
         if self.role < role:
-            raise Refused(f"This takes the role {role.word}; yours is {self.role.word}.")
+            raise NotAllowed(f"This takes the role {role.word}; yours is {self.role.word}.")

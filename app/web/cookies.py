@@ -11,13 +11,14 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 # Heroku's advice for an add-on's dashboard. https://devcenter.heroku.com/articles/add-on-single-sign-on
 SESSION_LIFE: Final = timedelta(minutes=90)
 
-Purpose = Literal["customer session", "customer form"]
+Purpose = Literal["customer session", "customer form", "operator form", "operator second step"]
 
 
 class Signer:
     """Signs values for one purpose; a value signed for another purpose does not pass."""
 
-    def __init__(self, keys: Sequence[str], purpose: Purpose) -> None:
+    def __init__(self, keys: Sequence[str], purpose: Purpose, *, life: timedelta = SESSION_LIFE) -> None:
+        self._life = life
         # itsdangerous signs with the last of its keys and accepts all of them.
         self._serializer = URLSafeTimedSerializer(list(reversed(keys)), salt=purpose)
 
@@ -26,9 +27,9 @@ class Signer:
         return str(self._serializer.dumps(value))
 
     def value(self, signed: str) -> str | None:
-        """The signed value, or None if it is forged, for another purpose, or older than a session lives."""
+        """The signed value, or None if it is forged, for another purpose, or older than it may get."""
         try:
-            value = self._serializer.loads(signed, max_age=int(SESSION_LIFE.total_seconds()))
+            value = self._serializer.loads(signed, max_age=int(self._life.total_seconds()))
         except BadData:
             return None
         return value if isinstance(value, str) else None

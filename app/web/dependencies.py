@@ -111,14 +111,23 @@ async def genuine_form(request: Request, context: OpenContext, customer: Custome
     Raises:
         Unauthorized: the browser says that another site sent it, or its token is missing or another session's.
     """
+    refuse_other_sites(request, context)
+    token = dict(parse_qsl((await request.body()).decode("utf-8", "replace"))).get("form_token", "")
+    if request.app.state.form_signer.value(token) != str(customer.sign_in.id):
+        raise Unauthorized("form: the token is missing or another session's")
+
+
+def refuse_other_sites(request: Request, context: Context) -> None:
+    """Let no form through of which the browser says that another site sent it.
+
+    Raises:
+        Unauthorized: it says so.
+    """
     origin = request.headers.get("Origin")
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         raise Unauthorized("form: sent by another site")
     if origin is not None and origin != _origin(context.settings.public_url):
         raise Unauthorized("form: sent from another origin")
-    token = dict(parse_qsl((await request.body()).decode("utf-8", "replace"))).get("form_token", "")
-    if request.app.state.form_signer.value(token) != str(customer.sign_in.id):
-        raise Unauthorized("form: the token is missing or another session's")
 
 
 def _origin(url: str) -> str:

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from app.errors import Gone, Refused, Retry, Unauthorized
+from app.operators.roles import NotAllowed
 from app.web.pages import is_for_people, render
 
 _log = structlog.get_logger(__name__)
@@ -52,7 +53,7 @@ class _Outside:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def _outside(error: Exception) -> _Outside:  # noqa: PLR0911 - one line of the table each
+def _outside(error: Exception) -> _Outside:  # noqa: C901, PLR0911 - one line of the table each
     """The table. A page's words for `Unauthorized` are always the same: they must not tell what was wrong."""
     match error:
         case Unauthorized():
@@ -64,6 +65,8 @@ def _outside(error: Exception) -> _Outside:  # noqa: PLR0911 - one line of the t
                 "This sign-in is not valid, or it has been used or has expired. Please open the dashboard from Heroku.",
                 {"WWW-Authenticate": 'Basic realm="partner API", charset="UTF-8"'},
             )
+        case NotAllowed(message=message):
+            return _Outside(403, "forbidden", message, "Your role does not allow that", message)
         case Refused(message=message):
             return _Outside(422, "refused", message, "That did not work", message)
         case Gone():

@@ -1,0 +1,136 @@
+"""How commands speak: tables for people, JSON for scripts, one sentence for what went wrong; and who types."""
+
+import asyncio
+import contextlib
+import getpass
+import json
+import logging
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+import typer
+from psycopg.errors import UndefinedTable
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from app.context import Context, open_context
+from app.encryption import WrongKeyError
+from app.errors import Gone, Refused, Retry
+from app.log import configure_logging
+from app.manifest import BadManifestError
+from app.operators import accounts
+from app.operators.roles import Actor, Role
+from app.settings import BadSettingsError, read_settings
+
+T = TypeVar("T")
+
+AsJson = Annotated[bool, typer.Option("--json", help="For scripts.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; the audit log keeps it.")]
+As = Annotated[
+    str | None,
+    typer.Option(
+        "--as", envvar="OPERATOR", help="The operator you are, by e-mail; default: this machine's account, as owner."
+    ),
+]
+
+
+@contextlib.contextmanager
+def clear_errors(*more: type[Exception]) -> Iterator[None]:
+    """What an operator can mend is one sentence, not a traceback. `more` are further kinds whose text is one."""
+    kinds: tuple[type[Exception], ...] = (BadSettingsError, BadManifestError, WrongKeyError, Refused, *more)
+    try:
+        yield
+    except kinds as error:
+        sentence = str(error)
+    except Gone:
+        sentence = "There is no such resource, or it has been deprovisioned."
+    except Retry as error:
+        sentence = f"{error}: {_first_line(error.__cause__)}" if error.__cause__ else str(error)
+    except OperationalError as error:
+        sentence = f"The database is not available: {_first_line(error.orig)}"
+    except ProgrammingError as error:
+        if not isinstance(error.orig, UndefinedTable):
+            raise
+        sentence = "The database has no tables yet. Run: python -m app migrate"
+    else:
+        return
+    typer.secho(sentence, err=True, fg="red")
+    raise typer.Exit(1)
+
+
+def _first_line(error: BaseException | None) -> str:
+    """What the database said, without the advice that follows."""
+    return str(getattr(error, "orig", error)).partition("\n")[0]
+
+
+def in_context(work: Callable[[Context], Awaitable[T]]) -> T:
+    """Run `work` with everything open, as this environment's settings say."""
+
+    async def run() -> T:
+        settings = read_settings()
+        configure_logging("console", sys.stderr, level=logging.WARNING)
+        async with open_context(settings) as context:
+            return await work(context)
+
+    with clear_errors():
+        return asyncio.run(run())
+
+
+async def who(context: Context, email: str | None) -> Actor:
+    """Who types: an operator by name with their role, else whoever has this machine and its secrets: as owner.
+
+    Raises:
+        Refused: there is no such operator, or they are disabled.
+    """
+    if email is None:
+        return Actor(name=f"{getpass.getuser()}@{socket.gethostname()}", role=Role.OWNER)
+    async with context.database.transaction() as session:
+        operator = await accounts.find(session, email)
+    if operator is None or operator.disabled_at is not None:
+        raise Refused(f"There is no operator {email}.")
+    return Actor(name=operator.email, role=operator.role, operator_id=operator.id)
+
+
+def show(rows: Sequence[dict[str, Any]], *, as_json: bool, empty: str) -> None:
+    """Print rows as a table, or as a JSON list; `empty` says what it means that there are none."""
+    if as_json:
+        typer.echo(json.dumps([{k: _plain(v) for k, v in row.items()} for row in rows], indent=2))
+    elif not rows:
+        typer.echo(empty)
+    else:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in rows[0]:
+            table.add_column(name.replace("_", " "), overflow="fold")
+        for row in rows:
+            table.add_row(*(_words(value) for value in row.values()))
+        Console().print(table)
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat(timespec="seconds")
+        case UUID():
+            return str(value)
+        case Enum():
+            return value.value
+        case _:
+            return value
+
+
+def _words(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case datetime():
+            return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+        case bool():
+            return "yes" if value else "no"
+        case _:
+            return str(_plain(value))

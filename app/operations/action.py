@@ -1,0 +1,98 @@
+"""What an operator can do to one resource, in a form that the panel, the command line and batches all use."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from app.context import Context
+from app.errors import Refused
+from app.operators.roles import Actor, Role
+from app.resources.models import Resource
+
+SHORTEST_REASON: Final = 3
+LONGEST_REASON: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An operator's word: who, why, and what the action needs to know besides the resource.
+
+    Attributes:
+        actor: who gives it.
+        reason: as they wrote it; kept in the history, for operators only.
+        parameters: by the names of the action's `Parameter`s.
+    """
+
+    actor: Actor
+    reason: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """Something an action must be told; `choices` are values and what people read, for this resource."""
+
+    name: str
+    label: str
+    choices: Callable[[Context, Resource], Awaitable[Sequence[tuple[str, str]]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One thing that can be done.
+
+    Attributes:
+        id: in addresses and commands, such as `push-config`.
+        title: on buttons, such as `Push config again`.
+        role: who may.
+        why_not: a sentence if it makes no sense for this resource now, else None.
+        foretell: what will happen, in the words of the confirmation.
+        run: does it, in transactions of its own with the event in the same one; returns a sentence about it.
+        is_grave: cannot be undone, or the customer feels it: the button is red, and the add-on's name must be typed.
+        parameters: what else it needs to know.
+    """
+
+    id: str
+    title: str
+    role: Role
+    why_not: Callable[[Context, Resource], str | None]
+    foretell: Callable[[Context, Resource], str]
+    run: Callable[[Context, UUID, Order], Awaitable[str]]
+    is_grave: bool = False
+    parameters: Sequence[Parameter] = ()
+
+
+async def perform(context: Context, action: Action, uuid: UUID, order: Order) -> str:
+    """Do it, by the one set of rules; a sentence about what was done.
+
+    Raises:
+        Refused: the role is too low, the reason is missing, or it makes no sense for the resource as it is now.
+    """
+    order.actor.need(action.role)
+    reason = clean_reason(order.reason)
+    async with context.database.transaction() as session:
+        resource = await session.get(Resource, uuid)
+    if resource is None:
+        raise Refused("There is no such resource.")
+    if (why_not := action.why_not(context, resource)) is not None:
+        raise Refused(why_not)
+    parameters = {}
+    for parameter in action.parameters:
+        value = order.parameters.get(parameter.name, "")
+        if value not in {choice for choice, _ in await parameter.choices(context, resource)}:
+            raise Refused(f"Choose one of what is offered: {parameter.label.lower()}.")
+        parameters[parameter.name] = value
+    return await action.run(context, uuid, Order(actor=order.actor, reason=reason, parameters=parameters))
+
+
+def clean_reason(text: str) -> str:
+    """The reason as it is kept: one line, without control codes.
+
+    Raises:
+        Refused: there is none, or a novel.
+    """
+    reason = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if not SHORTEST_REASON <= len(reason) <= LONGEST_REASON:
+        raise Refused(f"Say why, in {SHORTEST_REASON} to {LONGEST_REASON} characters: the audit log keeps it.")
+    return reason

@@ -1,0 +1,115 @@
+"""Who may see an operators' page, and what its forms must carry. Every route names its role with `Needs`."""
+
+import ipaddress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Annotated, Any, Final
+from urllib.parse import parse_qsl, quote
+
+import structlog
+from fastapi import Depends, Request, Response
+from fastapi.responses import RedirectResponse
+
+from app.errors import Refused, Unauthorized
+from app.operators import sessions
+from app.operators.roles import Role
+from app.operators.sessions import Browser, SignedInOperator
+from app.web.dependencies import OpenContext, refuse_other_sites
+
+COOKIE: Final = "operator"
+PATH: Final = "/admin"
+_MOST_FIELDS: Final = 2000
+
+
+class SignInFirst(Exception):
+    """Nobody is signed in: the browser is led to the sign-in page, and afterwards to where it wanted to go."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(wanted)
+        self.wanted = wanted
+
+
+async def _signed_in(request: Request, context: OpenContext) -> SignedInOperator:
+    try:
+        operator = await sessions.resume(context, request.cookies.get(COOKIE, ""))
+    except Unauthorized:
+        raise SignInFirst(_wanted(request)) from None
+    structlog.contextvars.bind_contextvars(operator=str(operator.operator.id))
+    return operator
+
+
+SignedIn = Annotated[SignedInOperator, Depends(_signed_in)]
+
+
+def _needs(role: Role) -> Callable[..., Awaitable[SignedInOperator]]:
+    async def operator_with_role(operator: SignedIn) -> SignedInOperator:
+        operator.actor.need(role)
+        return operator
+
+    operator_with_role.role = role  # type: ignore[attr-defined]  # read by the test that walks every route
+    return operator_with_role
+
+
+Viewer = Annotated[SignedInOperator, Depends(_needs(Role.VIEWER))]
+Support = Annotated[SignedInOperator, Depends(_needs(Role.SUPPORT))]
+Operator = Annotated[SignedInOperator, Depends(_needs(Role.OPERATOR))]
+Owner = Annotated[SignedInOperator, Depends(_needs(Role.OWNER))]
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form; of a field that is there twice, the last."""
+    return dict(await read_fields(request))
+
+
+async def read_fields(request: Request) -> list[tuple[str, str]]:
+    """The fields of a form in order, for those with many of one name.
+
+    Raises:
+        Refused: there are too many, or they are no text.
+    """
+    try:
+        return parse_qsl(
+            (await request.body()).decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
+        )
+    except ValueError:
+        raise Refused("The form could not be read.") from None
+
+
+async def _genuine_form(request: Request, context: OpenContext, operator: SignedIn) -> None:
+    refuse_other_sites(request, context)
+    token = (await read_form(request)).get("form_token", "")
+    if request.app.state.operator_form_signer.value(token) != str(operator.session.id):
+        raise Refused("This form is from another session or too old. Nothing was done; please send it again.")
+
+
+GenuineForm: Any = Depends(_genuine_form)
+
+
+def browser_of(request: Request, context: OpenContext) -> Browser:
+    """Where a request comes from. Behind a platform's router its last entry of X-Forwarded-For is to be believed."""
+    address = request.client.host if request.client else "unknown"
+    forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    if context.settings.is_https and forwarded:
+        with suppress(ValueError):
+            address = str(ipaddress.ip_address(forwarded))
+    return Browser(address=address, name=request.headers.get("User-Agent", "")[:300])
+
+
+def _wanted(request: Request) -> str:
+    if request.method != "GET":
+        return PATH
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def safe_wanted(text: str) -> str:
+    """Where to go after signing in: a page of the panel, whatever the address said."""
+    is_ours = text == PATH or text.startswith((f"{PATH}/", f"{PATH}?"))
+    return text if is_ours and text.isprintable() and "\\" not in text and "//" not in text else PATH
+
+
+async def lead_to_sign_in(_request: Request, error: Exception) -> Response:
+    """303 to the sign-in page, for `SignInFirst`."""
+    wanted = error.wanted if isinstance(error, SignInFirst) else PATH
+    response = RedirectResponse(f"{PATH}/sign-in?next={quote(wanted, safe='')}", 303)
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,90 @@
+"""Doing something to one resource: a page that says what will happen and asks why, and the form that does it."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from starlette.exceptions import HTTPException
+
+from app.context import Context
+from app.errors import Refused
+from app.operations.action import Action, Order, perform
+from app.operations.actions import ACTIONS
+from app.operators.sessions import SignedInOperator
+from app.resources.models import Resource
+from app.web.admin.access import PATH, GenuineForm, Viewer, read_form
+from app.web.admin.pages import back, render_page
+from app.web.dependencies import OpenContext
+
+router = APIRouter(prefix="/resources/{uuid}/actions/{action_id}")
+
+
+@router.get("")
+async def confirm(request: Request, context: OpenContext, operator: Viewer, uuid: UUID, action_id: str) -> Response:
+    """What will happen, and the form that asks for the reason. The role is the action's own."""
+    action, resource = _action(action_id), await _resource(context, uuid)
+    operator.actor.need(action.role)
+    return await _page(request, context, operator, action, resource)
+
+
+@router.post("", dependencies=[GenuineForm])
+async def do(request: Request, context: OpenContext, operator: Viewer, uuid: UUID, action_id: str) -> Response:
+    """Do it; back to the resource. The role is the action's own."""
+    action, resource = _action(action_id), await _resource(context, uuid)
+    form = await read_form(request)
+    try:
+        _check_name(action, resource, form.get("name", ""))
+        said = await perform(
+            context, action, uuid, Order(actor=operator.actor, reason=form.get("reason", ""), parameters=form)
+        )
+    except Refused as refused:
+        resource = await _resource(context, uuid)
+        return await _page(
+            request, context, operator, action, resource, 422, alert=refused.message, reason=form.get("reason", "")
+        )
+    return back(request, operator, f"{PATH}/resources/{uuid}", said)
+
+
+def _check_name(action: Action, resource: Resource, typed: str) -> None:
+    if action.is_grave and typed.strip() != resource.name:
+        raise Refused(f"Type the add-on's name, {resource.name}, to confirm. Nothing was done.")
+
+
+def _action(action_id: str) -> Action:
+    action = ACTIONS.get(action_id)
+    if action is None:
+        raise HTTPException(404)
+    return action
+
+
+async def _resource(context: Context, uuid: UUID) -> Resource:
+    async with context.database.transaction() as session:
+        resource = await session.get(Resource, uuid)
+    if resource is None:
+        raise HTTPException(404)
+    return resource
+
+
+async def _page(
+    request: Request,
+    context: Context,
+    operator: SignedInOperator,
+    action: Action,
+    resource: Resource,
+    status: int = 200,
+    *,
+    alert: str | None = None,
+    reason: str = "",
+) -> Response:
+    return render_page(
+        request,
+        operator,
+        "admin/action.html",
+        status,
+        action=action,
+        resource=resource,
+        why_not=action.why_not(context, resource),
+        foretold=action.foretell(context, resource),
+        parameters=[(parameter, await parameter.choices(context, resource)) for parameter in action.parameters],
+        alert=alert,
+        reason=reason,
+    )
