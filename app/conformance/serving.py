@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -32,6 +33,11 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Keep quiet about connections that were dropped on purpose: checks order that."""
+    return record.getMessage() != "ASGI callable returned without completing response."
+
+
 @contextlib.asynccontextmanager
 async def served(ready: Started) -> AsyncIterator[None]:
     """Serve the simulator until the end of the block."""
@@ -39,6 +45,8 @@ async def served(ready: Started) -> AsyncIterator[None]:
         ready.simulator.app, access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=2
     )
     server = _Server(config)
+    log = logging.getLogger("uvicorn.error")
+    log.addFilter(_is_news)
     serving = asyncio.create_task(server.serve(sockets=[ready.listener]))
     try:
         async with asyncio.timeout(_STARTS_WITHIN_SECONDS):
@@ -47,6 +55,7 @@ async def served(ready: Started) -> AsyncIterator[None]:
     finally:
         server.should_exit = True
         await serving
+        log.removeFilter(_is_news)
 
 
 async def require_answer(url: str, *, within: float, transport: httpx2.AsyncBaseTransport | None = None) -> None:
