@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
@@ -38,7 +39,8 @@ class Target:
     """The add-on under test, and what may be done to it.
 
     `patience` bounds every wait for the add-on's own work, in seconds. `restart_command` kills and starts it;
-    `log_file` is where it logs. Without them the checks that need them are skipped.
+    `log_file` is where it logs; `previous_password` and `previous_salt` are those that it still accepts after a change.
+    Without them the checks that need them are skipped.
     """
 
     base_url: str
@@ -46,6 +48,8 @@ class Target:
     patience: float = 60
     restart_command: str | None = None
     log_file: str | None = None
+    previous_password: str | None = field(default=None, repr=False)
+    previous_salt: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,10 @@ class Bench:
     measured: dict[str, str] = field(default_factory=dict)
     # Whether the add-on subscribes to webhooks; None until that was looked at.
     subscribes: bool | None = None
+    _log_starts_at: int = 0
 
     async def __aenter__(self) -> Self:
+        self._log_starts_at = len(self._log())
         self._client = httpx2.AsyncClient(transport=self.transport, timeout=MUST_ANSWER_WITHIN_SECONDS, trust_env=False)
         return self
 
@@ -174,6 +180,24 @@ class Bench:
         if response is None:
             return Answer(None, httpx2.Headers(), b"", seconds, exchange)
         return Answer(response.status_code, response.headers, response.content, seconds, exchange)
+
+    async def seconds_of(self, method: str, url: str, *, auth: tuple[str, str]) -> float:
+        """Return how long one answer takes, without a record: for checks that need hundreds of them."""
+        started = time.perf_counter()
+        await self._client.request(method, url, auth=auth, headers={"Accept": VENDOR_TYPE})
+        return time.perf_counter() - started
+
+    def logged(self) -> str | None:
+        """Return what the add-on logged during this run; None when its log is not known."""
+        if self.target.log_file is None:
+            return None
+        content = self._log()
+        # A log that is shorter than it was has been begun anew.
+        return content[self._log_starts_at if len(content) >= self._log_starts_at else 0 :].decode("utf-8", "replace")
+
+    def _log(self) -> bytes:
+        path = Path(self.target.log_file) if self.target.log_file else None
+        return path.read_bytes() if path is not None and path.exists() else b""
 
     # The three verbs, by hand
 
