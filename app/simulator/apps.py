@@ -9,7 +9,7 @@ from .calls import Calls
 from .catalogue import REGIONS
 from .errors import forbidden, invalid, not_found
 from .names import new_app_name
-from .records import App, Customer
+from .records import AddOn, App, Customer
 from .world import World
 
 
@@ -43,7 +43,7 @@ async def delete(world: World, calls: Calls, app: App, *, by: Customer) -> None:
     """Delete the app: its own add-ons are deprovisioned, of others it loses its attachments."""
     _require_owner(app, by, "delete")
     while owned := [addon for addon in world.installed() if addon.app_id == app.id]:
-        await asyncio.gather(*(calls.deprovision(addon, by_email=by.email) for addon in owned))
+        await asyncio.gather(*(_remove(calls, addon, by) for addon in owned))
     if app.id not in world.apps:  # deleted by another call while the add-ons were told
         return
     for attachment in world.attachments_on(app):
@@ -53,6 +53,12 @@ async def delete(world: World, calls: Calls, app: App, *, by: Customer) -> None:
     world.tell("app", "destroy", app, app, by_email=by.email)
     del world.apps[app.id]
     world.log(f"{app.name} was deleted by {by.email}.")
+
+
+async def _remove(calls: Calls, addon: AddOn, by: Customer) -> None:
+    """Remove one of the app's add-ons, unless another call did so a moment ago."""
+    if addon.state != "deprovisioned":
+        await calls.deprovision(addon, by_email=by.email)
 
 
 def person(world: World, ref: object) -> Customer:

@@ -1,6 +1,10 @@
 """Apps, the people on them and their end, as tools ask for them."""
 
+import asyncio
+
 import pytest
+
+from app.simulator import apps
 
 APP_FIELDS = {
     "acm", "archived_at", "build_stack", "buildpack_provided_description", "created_at", "generation", "git_url", "id",
@@ -208,3 +212,17 @@ async def test_what_a_simulated_app_never_has_is_an_empty_list(ask):
     assert (await ask("GET", "/apps/shop/buildpack-installations")).json() == []
     assert (await ask("GET", "/apps/shop/sni-endpoints")).json() == []
     assert (await ask("GET", "/apps/shop/pipeline-couplings")).json()["resource"] == "pipeline_coupling"
+
+
+async def test_an_app_that_two_people_delete_while_a_third_removes_its_add_on_is_gone_once(sim, addon):
+    installed = [await sim.calls.provision("shop", "basic") for _ in range(3)]
+    shop, owner = sim.world.app("shop"), next(iter(sim.world.customers.values()))
+    await asyncio.gather(
+        apps.delete(sim.world, sim.calls, shop, by=owner),
+        apps.delete(sim.world, sim.calls, shop, by=owner),
+        sim.calls.deprovision(installed[2]),
+    )
+    assert shop.id not in sim.world.apps
+    assert sorted(path for method, path, *_ in addon.requests if method == "DELETE") == sorted(
+        f"/base/{one.id}" for one in installed
+    )
