@@ -30,11 +30,11 @@ def form_fields(
     timestamp = str(int(at.timestamp()))
     provider_id = addon.provider_id or addon.id
     proofs = {
-        "user_scoped_resource_token": _digest(
+        "user_scoped_resource_token": digest(
             "sha256", addon.id, offer.sso_salt, timestamp, customer.id, customer.email
         ),
-        "resource_token": _digest("sha1", addon.id, offer.sso_salt, timestamp),
-        "token": _digest("sha1", provider_id, offer.sso_salt, timestamp),
+        "resource_token": digest("sha1", addon.id, offer.sso_salt, timestamp),
+        "token": digest("sha1", provider_id, offer.sso_salt, timestamp),
     }
     nav_data = json.dumps({"addon": addon.name, "appname": context_app.name}).encode()
     return {
@@ -50,5 +50,5 @@ def form_fields(
     }
 
 
-def _digest(algorithm: str, *parts: str) -> str:
+def digest(algorithm: str, *parts: str) -> str:
     return hashlib.new(algorithm, ":".join(parts).encode(), usedforsecurity=False).hexdigest()

@@ -15,6 +15,8 @@ from . import (
     provision_requests,
     races,
     robustness,
+    secrets,
+    secrets_in_logs,
     sso,
     sso_sessions,
     webhooks,
@@ -34,5 +36,6 @@ GROUPS: dict[str, list[Requirement]] = {
     "drains": drains.REQUIREMENTS,
     "robustness": robustness.REQUIREMENTS,
     "races": races.REQUIREMENTS,
+    "secrets": [*secrets.REQUIREMENTS, *secrets_in_logs.REQUIREMENTS],
 }
 ALL: list[Requirement] = [requirement for group in GROUPS.values() for requirement in group]
