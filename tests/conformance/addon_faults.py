@@ -1,7 +1,8 @@
 """What the add-on can do wrong, one fault at a time: most of it has been read in add-ons that were sold.
 
 `may_trip` names the groups of requirements that may notice. A fault with a `manifest` is in that file alone: its keys
-replace those of the manifest's `api`.
+replace those of the manifest's `api`. All checks are run against each, but against one with `only`, which takes too
+long for the rest, and against one that `is_on_sockets`, which takes a process that can be killed: there those groups.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ class Fault:
     sentence: str
     may_trip: frozenset[str]
     manifest: Mapping[str, Any] = field(default_factory=dict)
+    only: str | None = None
+    is_on_sockets: bool = False
 
 
 def _fault(name: str, sentence: str, *may_trip: str, **manifest: Any) -> Fault:
@@ -56,7 +59,12 @@ FAULTS = [
     _fault("config-values-not-strings", "A config var's value is a number", "provision"),
     _fault("config-url-broken", "A config var named URL has none", "provision"),
     _fault("empty-message", "The message is empty", "provision"),
-    _fault("slow-provision", "Slow work is done within the request", "provision"),
+    Fault(
+        "slow-provision",
+        "Slow work is done within the request",
+        frozenset({"provision"}),
+        only="provision-is-answered-within-three-seconds",
+    ),
     # The background
     _fault("dead-job-leaves-provisioning", "Work that failed leaves the resource provisioning", "config"),
     _fault("never-announces", "Heroku is never told that the resource is provisioned", "provision"),
@@ -69,7 +77,7 @@ FAULTS = [
     _fault("retry-after-ignored", "Retry-After is not waited for", "config"),
     _fault("retries-at-once", "A failed call is repeated without a pause", "config", "oauth"),
     _fault("token-sent-to-callback-host", "The token goes to whatever host callback_url names", "secrets", "oauth"),
-    _fault("restart-forgets-work", "A restart forgets what was under way", "races"),
+    Fault("restart-forgets-work", "A restart forgets what was under way", frozenset({"races"}), is_on_sockets=True),
     # Plan change and deprovision
     _fault("same-plan-refused", "A change to the plan it has is refused", "plan-change"),
     _fault("delete-of-unknown-crashes", "DELETE of an unknown uuid gets 500", "deprovision", "races"),

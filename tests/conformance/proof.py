@@ -1,21 +1,23 @@
 """Does the checker bite? Every fault is given to the add-on and all checks are run: what failed is the table."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from addon import MANIFEST
-from addon_faults import BY_NAME, FAULTS
+from addon_faults import BY_NAME, FAULTS, Fault
 from checking import check
+from checking_on_sockets import check_on_sockets
 
-from app.conformance.requirement import Requirement
-from app.conformance.requirements import ALL, GROUPS
-from app.conformance.run import Result
+from app.conformance.requirements import ALL
 
 TABLE = Path(__file__).parent.parent.parent / "docs" / "conformance-faults.md"
-_AT_ONCE = 8
+_AT_ONCE = 6
+_PROCESSES = 2
 
 # What is known to go wrong and cannot be shown by an add-on of ours, with the reason.
 NOT_SHOWN = {
@@ -33,40 +35,61 @@ NOT_SHOWN = {
 }
 
 
-def _manifest_with(changes: Mapping[str, Any]) -> dict[str, Any]:
-    return {**MANIFEST, "api": {**MANIFEST["api"], **changes}}
+@dataclass(frozen=True)
+class Seen:
+    """What became of one requirement: a result's plain facts, which may travel between processes."""
+
+    id: str
+    group: str
+    outcome: str
+    reason: str
 
 
-async def results_of(fault: str | None, requirements: Iterable[Requirement] = ALL) -> list[Result]:
+async def seen_with(name: str | None) -> list[Seen]:
     """Run the checks against the add-on with that fault, or against the correct one."""
-    with TemporaryDirectory() as folder:
-        return await check(
-            requirements,
-            faults=[] if fault is None else [fault],
-            manifest=_manifest_with(BY_NAME[fault].manifest if fault else {}),
-            log_path=Path(folder) / "addon.log",
-        )
+    fault = BY_NAME[name] if name else Fault("", "", frozenset())
+    faults = [name] if name else []
+    api = MANIFEST["api"] | dict(fault.manifest)
+    requirements = [one for one in ALL if fault.only in {None, one.id}]
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        if fault.is_on_sockets:
+            requirements = [one for one in ALL if one.group in fault.may_trip]
+            results = await check_on_sockets(requirements, folder, faults)
+        else:
+            manifest = {**MANIFEST, "api": api}
+            results = await check(requirements, faults=faults, manifest=manifest, log_path=folder / "addon.log")
+    return [Seen(one.requirement.id, one.requirement.group, one.outcome, one.reason) for one in results]
 
 
-async def observe(faults: Iterable[str] | None = None) -> dict[str, list[Result]]:
-    """Run all checks against every fault, several add-ons at once: most of the time is waiting."""
-    names = [fault.name for fault in FAULTS] if faults is None else list(faults)
-    turns = asyncio.Semaphore(_AT_ONCE)
-
-    async def one(name: str) -> list[Result]:
-        async with turns:
-            return await results_of(name)
-
-    return dict(zip(names, await asyncio.gather(*(one(name) for name in names)), strict=True))
+def observe(names: Iterable[str] | None = None) -> dict[str, list[Seen]]:
+    """Run all checks against every fault, or those named, in two processes and several at once: most is waiting."""
+    names = [fault.name for fault in FAULTS] if names is None else list(names)
+    parts = [names[start::_PROCESSES] for start in range(_PROCESSES)]
+    with ProcessPoolExecutor(_PROCESSES, get_context("spawn")) as pool:
+        seen = {name: results for part in pool.map(_observe_part, parts) for name, results in part.items()}
+    return {name: seen[name] for name in names}
 
 
-def failed(results: Iterable[Result]) -> list[str]:
-    return [one.requirement.id for one in results if one.outcome == "failed"]
+def _observe_part(names: Sequence[str]) -> dict[str, list[Seen]]:
+    async def all_of_them() -> list[list[Seen]]:
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(name: str) -> list[Seen]:
+            async with turns:
+                return await seen_with(name)
+
+        return await asyncio.gather(*(one(name) for name in names))
+
+    return dict(zip(names, asyncio.run(all_of_them()), strict=True))
 
 
-def table(observed: Mapping[str, list[Result]]) -> str:
+def failed(results: Iterable[Seen]) -> list[str]:
+    return [one.id for one in results if one.outcome == "failed"]
+
+
+def table(observed: Mapping[str, list[Seen]]) -> str:
     """Write what was observed as Markdown."""
-    groups = {requirement.id: group for group, of_group in GROUPS.items() for requirement in of_group}
     lines = [
         "# What the conformance checker finds",
         "",
@@ -78,7 +101,7 @@ def table(observed: Mapping[str, list[Result]]) -> str:
         "|---|---|---|",
     ]
     for name, results in observed.items():
-        found = "<br>".join(f"{groups[one]}: `{one}`" for one in failed(results))
+        found = "<br>".join(f"{one.group}: `{one.id}`" for one in results if one.outcome == "failed")
         lines.append(f"| `{name}` | {BY_NAME[name].sentence}. | {found} |")
     lines += ["", "## What is not shown", "", "| Mistake | Why |", "|---|---|"]
     lines += [f"| {mistake}. | {why} |" for mistake, why in NOT_SHOWN.items()]
