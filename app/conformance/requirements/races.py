@@ -1,6 +1,8 @@
 """Things that happen at once, twice, in the wrong order or in the middle of others: one uuid stays one resource."""
 
 import asyncio
+import time
+from typing import Any
 from urllib.parse import urlsplit
 
 from app.conformance.bench import Answer, Bench
@@ -13,6 +15,7 @@ from .docs import ASYNC_PROVISIONING, PARTNER_API
 
 _AT_ONCE = 20
 _NOTHING_MORE_WITHIN_SECONDS = 0.3
+_REPEATS_EVERY_SECONDS = 0.5
 
 
 def _agree(answers: list[Answer], sent: str) -> None:
@@ -64,7 +67,7 @@ async def equal_requests_at_once_are_worked_on_once(bench: Bench) -> None:
 
 @must("races", PARTNER_API, needs=["provision-works"])
 async def different_requests_at_once_are_all_served(bench: Bench) -> None:
-    """Twenty different provision requests at once are all answered; each that is served is a resource of its own."""
+    """Twenty provision requests at once make a resource each; what is answered 503 meanwhile is served afterwards."""
     addons = [bench.draft() for _ in range(_AT_ONCE)]
     bodies = [bench.body_of(addon) for addon in addons]
     answers = await asyncio.gather(*(bench.post(body, addon=addon) for body, addon in zip(bodies, addons, strict=True)))
@@ -75,11 +78,23 @@ async def different_requests_at_once_are_all_served(bench: Bench) -> None:
     bench.measured[f"{_AT_ONCE} different requests at once"] = (
         f"{len(served)} served, {max(answer.seconds for answer in answers):.2f} s"
     )
-    if not served:
-        raise Unmet("Requests that come at once are served.", f"None of {_AT_ONCE} was.", answers[0].exchange)
+    for body, answer in zip(bodies, answers, strict=True):
+        if answer.status == 503:
+            served.append(await _served_later(bench, body))
+            break
     ids = [answer.body.get("id") for answer in served if isinstance(answer.body, dict)]
     if len(set(ids)) < len(ids):
         raise Unmet("Each resource has an id of its own.", "Two have the same id.", served[-1].exchange)
+
+
+async def _served_later(bench: Bench, body: dict[str, Any]) -> Answer:
+    """Repeat a request that was turned away until it is served."""
+    ends_at = time.monotonic() + bench.target.patience
+    while not (answer := await bench.post(body)).is_success:
+        if answer.status != 503 or time.monotonic() >= ends_at:
+            raise Unmet("What was answered 503 is served when it is repeated.", answer.said, answer.exchange)
+        await asyncio.sleep(_REPEATS_EVERY_SECONDS)
+    return answer
 
 
 async def _is_gone(bench: Bench, addon: AddOn, after: str) -> None:
