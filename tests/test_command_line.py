@@ -29,7 +29,7 @@ from app.__main__ import cli
 from app.settings import read_settings
 
 PROJECT = Path(__file__).parent.parent
-COMMANDS = {"web", "worker", "migrate", "keys", "reencrypt", "simulate", "dev"}
+COMMANDS = {"web", "worker", "migrate", "keys", "reencrypt", "simulate", "conform", "dev"}
 SIMULATE = [sys.executable, "-m", "app", "simulate", "--port", "0"]
 NEW_KEY = base64.urlsafe_b64encode(b"n" * 32).decode()
 
