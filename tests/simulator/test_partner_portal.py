@@ -56,7 +56,7 @@ async def test_a_long_list_of_installs_goes_on_by_its_link(sim, http):
 async def test_programs_need_the_manifests_id_and_password(http, method, path, auth, findings):
     answer = await http.request(method, path, auth=auth)
     assert (answer.status_code, answer.json().keys()) == (401, {"error"})
-    assert "problem: The manifest's id and password were not sent" in findings()
+    assert "problem: The manifest's id and password, sent as Basic, are missing or wrong" in findings()
 
 
 async def test_manifests_are_for_people(sim, http, bearer):

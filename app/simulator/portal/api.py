@@ -99,7 +99,7 @@ async def post_usages(request: Request) -> Response:
 def _check_program(request: Request) -> None:
     """Let in who sends the manifest's id and password."""
     if not is_partner(parts(request).world, request):
-        request.state.findings.append(problem("The manifest's id and password were not sent as Basic."))
+        request.state.findings.append(problem("The manifest's id and password, sent as Basic, are missing or wrong."))
         raise unauthorized()
 
 
