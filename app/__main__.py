@@ -180,7 +180,8 @@ def simulate(
         ) as ready,
     ):
         simulator = ready.simulator
-        repeated = ConformOptions(manifest, base_url, sso_url, port, tuple(plan or ()))
+        own_port = ready.listener.getsockname()[1]
+        repeated = ConformOptions(manifest, base_url, sso_url, own_port, tuple(plan or ()))
         checked = Target(ready.addon_base_url, ready.addon_sso_url)
         simulator.add_section(conformance_page.section(PageRun(simulator, checked, repeated)))
         configure_logging(os.environ.get("LOG_FORMAT", "console"))

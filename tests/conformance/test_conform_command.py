@@ -189,6 +189,7 @@ class TestWhatKeepsItFromRunning:
             (["--list", "--purge"], "three different things"),
             (["--list", "--format", "sarif"], "text, json and markdown"),
             ([], "--manifest"),
+            (["--manifest", str(PROJECT / "addon-manifest.json"), "--port", "0", "--plan", "=5"], "basic=500"),
         ],
     )
     def test_words_that_make_no_sense(self, wrong, said):
