@@ -31,11 +31,19 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """Something an action must be told; `choices` are values and what people read, for this resource."""
+    """Something an action must be told.
+
+    Attributes:
+        name: of the form's field and the command's option.
+        label: what people read before it.
+        choices: values and what people read, for this resource now.
+        no_choices: a sentence for when there are none; the action makes no sense then.
+    """
 
     name: str
     label: str
     choices: Callable[[Context, Resource], Awaitable[Sequence[tuple[str, str]]]]
+    no_choices: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +55,10 @@ class Action:
         title: on buttons, such as `Push config again`.
         role: who may.
         why_not: a sentence if it makes no sense for this resource now, else None.
-        foretell: what will happen, in the words of the confirmation.
+        foretell: what will happen, in the words of the confirmation; may ask the driver, for moments, and never raises.
         run: does it, in transactions of its own with the event in the same one; returns a sentence about it.
         is_grave: cannot be undone, or the customer feels it: the button is red, and the add-on's name must be typed.
+        is_for_many: batches offer it.
         parameters: what else it needs to know.
     """
 
@@ -57,9 +66,10 @@ class Action:
     title: str
     role: Role
     why_not: Callable[[Context, Resource], str | None]
-    foretell: Callable[[Context, Resource], str]
+    foretell: Callable[[Context, Resource], Awaitable[str]]
     run: Callable[[Context, UUID, Order], Awaitable[str]]
     is_grave: bool = False
+    is_for_many: bool = False
     parameters: Sequence[Parameter] = ()
 
 
@@ -80,7 +90,10 @@ async def perform(context: Context, action: Action, uuid: UUID, order: Order) ->
     parameters = {}
     for parameter in action.parameters:
         value = order.parameters.get(parameter.name, "")
-        if value not in {choice for choice, _ in await parameter.choices(context, resource)}:
+        choices = await parameter.choices(context, resource)
+        if not choices:
+            raise Refused(parameter.no_choices)
+        if value not in {choice for choice, _ in choices}:
             raise Refused(f"Choose one of what is offered: {parameter.label.lower()}.")
         parameters[parameter.name] = value
     return await action.run(context, uuid, Order(actor=order.actor, reason=reason, parameters=parameters))

@@ -19,7 +19,7 @@ def _why_no_push(_context: Context, resource: Resource) -> str | None:
     return None
 
 
-def _foretell_push(_context: Context, resource: Resource) -> str:
+async def _foretell_push(_context: Context, resource: Resource) -> str:
     return (
         f"Heroku gets the config vars of {resource.name} once more, as they are now. "
         "Every app it is attached to gets a release and restarts."
@@ -56,4 +56,5 @@ PUSH_CONFIG: Final = Action(
     why_not=_why_no_push,
     foretell=_foretell_push,
     run=_push,
+    is_for_many=True,
 )

@@ -75,6 +75,9 @@ async def _page(
     alert: str | None = None,
     reason: str = "",
 ) -> Response:
+    parameters = [(parameter, await parameter.choices(context, resource)) for parameter in action.parameters]
+    nothing_to_choose = next((parameter.no_choices for parameter, choices in parameters if not choices), None)
+    why_not = action.why_not(context, resource) or nothing_to_choose
     return render_page(
         request,
         operator,
@@ -82,9 +85,9 @@ async def _page(
         status,
         action=action,
         resource=resource,
-        why_not=action.why_not(context, resource),
-        foretold=action.foretell(context, resource),
-        parameters=[(parameter, await parameter.choices(context, resource)) for parameter in action.parameters],
+        why_not=why_not,
+        foretold=None if why_not else await action.foretell(context, resource),
+        parameters=parameters,
         alert=alert,
         reason=reason,
     )
