@@ -50,7 +50,8 @@ async def _changed(bench: Bench) -> tuple[AddOn, str, Answer]:
 async def plan_change_works(bench: Bench) -> None:
     """A plan change is answered 200 or 202 with a JSON object, or refused with 422 and a message for the customer."""
     addon = await bench.provisioned()
-    for plan in [one.name for one in bench.offer.plans if one.name != addon.plan] or [bench.another_plan(addon)]:
+    others = [one.name for one in bench.offer.plans if one.name != addon.plan] or [bench.another_plan(addon)]
+    for plan in (*others, addon.plan):
         answer = await _change(bench, addon, plan)
         served_or_refused(answer, f"A change to the plan {plan}")
         if answer.is_success and isinstance(config := answer.body.get("config"), dict):
