@@ -2,7 +2,7 @@
 
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice, takewhile
 from pathlib import Path
@@ -48,13 +48,16 @@ async def run(
     """
     requirements, known = list(requirements), dict[str, Result]()
     by_id = {one.id: one for one in requirements}
+    causes: dict[str, list[str]] = {}  # by id, the failures because of which something says nothing, itself or others
 
     async def result_of(requirement: Requirement) -> Result:
         if requirement.id not in known:
             needed = [await result_of(by_id[one]) for one in requirement.needs if one in by_id]
+            failed = list(dict.fromkeys(cause for one in needed for cause in causes.get(one.requirement.id, [])))
             on_start(requirement)
-            failed = {one.requirement.id for one in needed if one.outcome == "failed"}
-            known[requirement.id] = await _run_one(bench, requirement, failed)
+            result = _skipped(requirement, failed) if failed else await _run_one(bench, requirement)
+            causes[requirement.id] = [requirement.id] if result.outcome == "failed" else failed
+            known[requirement.id] = result
         return known[requirement.id]
 
     for requirement in requirements:
@@ -62,10 +65,11 @@ async def run(
     return [known[one.id] for one in requirements]
 
 
-async def _run_one(bench: Bench, requirement: Requirement, failed: Collection[str]) -> Result:
-    missing = [needed for needed in requirement.needs if needed in failed]
-    if missing:
-        return Result(requirement, "skipped", 0, f"It needs {', '.join(missing)}, which failed.")
+def _skipped(requirement: Requirement, failed: Sequence[str]) -> Result:
+    return Result(requirement, "skipped", 0, f"It needs {', '.join(failed)}, which failed.")
+
+
+async def _run_one(bench: Bench, requirement: Requirement) -> Result:
     before, started = bench.world.exchanges[-1:], time.monotonic()
     bench.measured.clear()
     error: Exception | None = None
