@@ -29,6 +29,8 @@ class Operator(Base):
     # argon2id, as its library writes it; None for who only comes by OpenID Connect.
     password_hash: Mapped[str | None] = mapped_column(Text)
     password_set_at: Mapped[datetime | None]
+    # Somebody else made it up: it is good for choosing one's own, and for nothing else.
+    is_password_temporary: Mapped[bool] = mapped_column(default=False)
     # Encrypted for `operators.totp_secret:<id>`; in force from `totp_confirmed_at` on.
     totp_secret_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     totp_confirmed_at: Mapped[datetime | None]

@@ -96,6 +96,7 @@ def upgrade() -> None:
         sa.Column("disabled_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("password_hash", sa.Text(), nullable=True),
         sa.Column("password_set_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("is_password_temporary", sa.Boolean(), nullable=False),
         sa.Column("totp_secret_sealed", sa.LargeBinary(), nullable=True),
         sa.Column("totp_confirmed_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("totp_last_step", sa.BigInteger(), nullable=True),
