@@ -66,7 +66,7 @@ def purge(options: Options, environ: Mapping[str, str], price_list: PriceList) -
 def _ended(work: Coroutine[Any, Any, int]) -> int:
     try:
         return asyncio.run(work)
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except asyncio.CancelledError:
         return INTERRUPTED
     except (CannotStart, NothingSelected, Unusable) as error:
         typer.secho(str(error), err=True, fg="red")
@@ -95,9 +95,7 @@ async def _checked(options: Options, environ: Mapping[str, str], price_list: Pri
 
 
 async def _with_bench(options: Options, environ: Mapping[str, str], price_list: PriceList, action: Action) -> int:
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    _cancel_on_signals()
     with starting.started(
         options.manifest,
         environ,
@@ -116,6 +114,14 @@ async def _with_bench(options: Options, environ: Mapping[str, str], price_list: 
         journal = _journal(options.journal_path(ready.simulator.world.offer.slug))
         async with Bench(ready.simulator, target, journal) as bench:
             return await action(bench, ready)
+
+
+def _cancel_on_signals() -> None:
+    """Let Ctrl-C and SIGTERM cancel what is under way, as often as they come; who ignores one, as nohup, is heeded."""
+    task = asyncio.current_task()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if task is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
 def _journal(path: Path) -> Journal:
@@ -172,7 +178,7 @@ def _take(result: Result, results: list[Result], screen: Screen) -> None:
 
 
 async def _clean_up(bench: Bench, screen: Screen) -> None:
-    """Remove what the interrupted check made; a second Ctrl-C ends at once, and the journal knows what is left."""
+    """Remove what the interrupted check made; a second Ctrl-C ends that, and the journal knows what is left."""
     task = asyncio.current_task()
     if task is not None:
         task.uncancel()
@@ -182,6 +188,8 @@ async def _clean_up(bench: Bench, screen: Screen) -> None:
             await bench.clean_up()
     except TimeoutError:
         screen.warn("The add-on did not remove everything in time.")
+    except asyncio.CancelledError:
+        screen.warn("Stopped.")
 
 
 def _deliver(report: Report, options: Options, *, prints_report: bool) -> None:

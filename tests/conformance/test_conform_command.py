@@ -130,6 +130,33 @@ class TestARun:
         assert json.loads(Path("r.json").read_bytes())["complete"] is False
         assert not Path(".conformance/acme-keys.json").exists()
 
+    def test_that_is_interrupted_twice_ends_though_the_add_on_hangs_and_says_what_is_left(self, words):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(20)
+            url = f"http://127.0.0.1:{server.getsockname()[1]}/heroku/resources"
+            command = [sys.executable, "-m", "app", "conform", *words, "--base-url", url, "--only", "provision-works"]
+            with subprocess.Popen(
+                command, env={**os.environ, "PYTHONPATH": str(PROJECT)}, stdout=subprocess.PIPE, text=True
+            ) as process:
+                first, _ = server.accept()  # is anybody there?
+                with first:
+                    first.recv(10_000)
+                    first.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                hanging, _ = server.accept()
+                process.send_signal(signal.SIGINT)
+                for line in process.stdout:
+                    if "Stopping" in line:
+                        break
+                cleaning_up, _ = server.accept()
+                process.send_signal(signal.SIGINT)
+                rest = process.stdout.read()
+                hanging.close()
+                cleaning_up.close()
+        assert process.returncode == 130
+        assert "1 resource may be left. To remove them: ./run conform" in rest
+        (uuid,) = json.loads(Path(".conformance/acme-keys.json").read_bytes())
+        assert len(uuid) == 36
+
 
 class TestWhatKeepsItFromRunning:
     def test_an_add_on_that_does_not_answer(self, words, addon):

@@ -69,6 +69,7 @@ async def test_what_failed_is_shown_with_evidence_and_without_secrets():
         here.world.offer = type(here.world.offer)(**{**vars(here.world.offer), "password": "a-secret-nobody-knows"})
         text = await check(here, what="provision-works")
         assert '<span class="badge bad">failed</span>' in text
+        assert '<a href="#provision-works">provision-works</a>' in text
         assert "What went over the wire" in text
         assert "a-secret-nobody-knows" not in text
         assert "Check what failed again" in text
