@@ -14,13 +14,14 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from addon import CLIENT_SECRET, MANIFEST, PLANS
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from app.__main__ import cli
 from app.conformance.listing import listing
 from app.conformance.options import Options
 from app.conformance.reports import Format
-from app.conformance.requirements import ALL
+from app.conformance.requirements import ALL, GROUPS
 
 PROJECT = Path(__file__).parents[2]
 
@@ -274,6 +275,19 @@ class TestTheList:
         assert page.read_text() == listing(ALL, Format.MARKDOWN), (
             "Write it anew: ./run conform --list --format markdown > docs/conformance-requirements.md"
         )
+
+
+class TestTheGuide:
+    @property
+    def guide(self) -> str:
+        return (PROJECT / "docs" / "conformance.md").read_text()
+
+    def test_explains_every_group(self):
+        assert [group for group in GROUPS if f"`{group}`" not in self.guide] == []
+
+    def test_explains_every_option(self):
+        names = {name for parameter in get_command(cli).commands["conform"].params for name in parameter.opts}
+        assert [name for name in sorted(names) if f"`{name}" not in self.guide] == []
 
 
 class TestTheCommandThatRepeats:
