@@ -3,6 +3,7 @@
 `may_trip` names the groups of requirements that may notice. A fault with a `manifest` is in that file alone: its keys
 replace those of the manifest's `api`. All checks are run against each, but against one with `only`, which takes too
 long for the rest, and against one that `is_on_sockets`, which takes a process that can be killed: there those groups.
+`patience`, in seconds, is short where something never comes.
 """
 
 from collections.abc import Mapping
@@ -17,11 +18,22 @@ class Fault:
     may_trip: frozenset[str]
     manifest: Mapping[str, Any] = field(default_factory=dict)
     only: str | None = None
+    patience: float = 15
     is_on_sockets: bool = False
 
 
 def _fault(name: str, sentence: str, *may_trip: str, **manifest: Any) -> Fault:
     return Fault(name, sentence, frozenset(may_trip), manifest)
+
+
+def _waiting(name: str, sentence: str, *may_trip: str) -> Fault:
+    """Make a fault that lets whoever waits for the background wait in vain."""
+    return Fault(name, sentence, frozenset(may_trip) | _BACKGROUND, patience=4)
+
+
+_WITHOUT_TLS = {"base_url": "http://addon.test/heroku/resources", "sso_url": "http://addon.test/sso/login"}
+# Where work in the background is looked at: what stops all of it shows in each of these.
+_BACKGROUND = frozenset({"asynchronous-provisioning", "config", "oauth", "plan-change", "deprovision", "races"})
 
 
 FAULTS = [
@@ -36,25 +48,57 @@ FAULTS = [
     _fault("password-compared-by-character", "The comparison takes longer the more is right", "secrets"),
     _fault("default-password", "A password that anybody would try works besides", "authentication", "secrets"),
     _fault("delete-not-authenticated", "One verb was forgotten: anybody may deprovision", "authentication"),
-    _fault("strict-accept", "Heroku's Accept header gets 406", "provision"),
+    _fault("strict-accept", "Heroku's Accept header gets 406", "provision", "races"),
     _fault(
         "guessable-password", "The manifest's password is a placeholder", "manifest", "secrets", password="password"
     ),
-    _fault("http-in-production", "The production URLs are not https", "manifest"),
+    _fault("http-in-production", "The production URLs are not https", "manifest", production=_WITHOUT_TLS),
     # Provision
-    _fault("second-post-makes-another", "The same uuid again makes a second resource", "provision", "races"),
-    _fault("second-post-starts-again", "The same uuid again starts the work again", "asynchronous-provisioning"),
-    _fault("second-post-issues-credentials", "The same uuid again gets other credentials", "provision", "races"),
-    _fault("uniqueness-by-query", "Who comes twice at once gets two resources", "races"),
+    _fault(
+        "second-post-makes-another",
+        "The same uuid again makes a second resource",
+        "provision",
+        "races",
+        "asynchronous-provisioning",
+        "deprovision",
+        "oauth",
+    ),
+    _fault(
+        "second-post-starts-again",
+        "The same uuid again starts the work again",
+        "asynchronous-provisioning",
+        "provision",
+        "races",
+    ),
+    _fault(
+        "second-post-issues-credentials",
+        "The same uuid again gets other credentials",
+        "provision",
+        "races",
+        "asynchronous-provisioning",
+    ),
+    _fault(
+        "uniqueness-by-query",
+        "Who comes twice at once gets two resources",
+        "races",
+        "provision",
+        "asynchronous-provisioning",
+        "oauth",
+        "deprovision",
+    ),
     _fault("concurrent-loser-crashes", "Who comes second at once gets 500", "races"),
-    _fault("deprovisioned-comes-back", "A late provision request brings a removed resource back", "deprovision"),
-    _fault("any-plan", "A plan that does not exist is accepted", "provision", "plan-change"),
-    _fault("unknown-plan-crashes", "A plan that does not exist gets 500", "provision", "plan-change"),
+    _fault(
+        "deprovisioned-comes-back", "A late provision request brings a removed resource back", "deprovision", "races"
+    ),
+    _fault("any-plan", "A plan that does not exist is accepted", "provision", "plan-change", "robustness"),
+    _fault("unknown-plan-crashes", "A plan that does not exist gets 500", "provision", "plan-change", "robustness"),
     _fault("any-region", "A region that does not exist is accepted", "provision"),
-    _fault("refusal-without-message", "A refusal has an empty body", "provision", "plan-change"),
-    _fault("exception-text-answered", "The customer reads an exception's text", "provision", "plan-change"),
-    _fault("options-required", "Provisioning without options crashes", "provision"),
-    _fault("grant-required", "Provisioning without a grant crashes", "provision"),
+    _fault("refusal-without-message", "A refusal has an empty body", "provision", "plan-change", "robustness"),
+    _fault(
+        "exception-text-answered", "The customer reads an exception's text", "provision", "plan-change", "robustness"
+    ),
+    _fault("options-required", "Provisioning without options crashes", "provision", "robustness"),
+    _fault("grant-required", "Provisioning without a grant crashes", "provision", "robustness"),
     _fault("undeclared-config", "A config var that the manifest lacks is answered", "provision"),
     _fault("config-values-not-strings", "A config var's value is a number", "provision"),
     _fault("config-url-broken", "A config var named URL has none", "provision"),
@@ -66,28 +110,49 @@ FAULTS = [
         only="provision-is-answered-within-three-seconds",
     ),
     # The background
-    _fault("dead-job-leaves-provisioning", "Work that failed leaves the resource provisioning", "config"),
-    _fault("never-announces", "Heroku is never told that the resource is provisioned", "provision"),
-    _fault("provisioned-before-config", "Heroku is told before the config is there", "asynchronous-provisioning"),
-    _fault("config-never-pushed", "The config is never pushed", "asynchronous-provisioning", "config"),
-    _fault("config-pushed-twice", "The config is pushed twice", "asynchronous-provisioning"),
-    _fault("undeclared-config-pushed", "A config var that the manifest lacks is pushed", "config"),
-    _fault("heroku-status-ignored", "What Heroku's API answers is not looked at", "config", "oauth"),
-    _fault("never-retries", "A call that failed once is never repeated", "config", "oauth"),
+    _waiting("dead-job-leaves-provisioning", "Work that failed leaves the resource provisioning", "config"),
+    _waiting("never-announces", "Heroku is never told that the resource is provisioned", "provision"),
+    _fault(
+        "provisioned-before-config",
+        "Heroku is told before the config is there",
+        "asynchronous-provisioning",
+        "config",
+        "races",
+        "oauth",
+    ),
+    _waiting("config-never-pushed", "The config is never pushed", "asynchronous-provisioning", "config"),
+    _fault("config-pushed-twice", "The config is pushed twice", "asynchronous-provisioning", "config", "races"),
+    _waiting("undeclared-config-pushed", "A config var that the manifest lacks is pushed", "config"),
+    _fault(
+        "heroku-status-ignored",
+        "What Heroku's API answers is not looked at",
+        "config",
+        "oauth",
+        "races",
+        "asynchronous-provisioning",
+    ),
+    _fault(
+        "never-retries",
+        "A call that failed once is never repeated",
+        "config",
+        "oauth",
+        "races",
+        "asynchronous-provisioning",
+    ),
     _fault("retry-after-ignored", "Retry-After is not waited for", "config"),
-    _fault("retries-at-once", "A failed call is repeated without a pause", "config", "oauth"),
+    _fault("retries-at-once", "A failed call is repeated without a pause", "config", "oauth", "races"),
     _fault("token-sent-to-callback-host", "The token goes to whatever host callback_url names", "secrets", "oauth"),
     Fault("restart-forgets-work", "A restart forgets what was under way", frozenset({"races"}), is_on_sockets=True),
     # Plan change and deprovision
     _fault("same-plan-refused", "A change to the plan it has is refused", "plan-change"),
-    _fault("delete-of-unknown-crashes", "DELETE of an unknown uuid gets 500", "deprovision", "races"),
+    _fault("delete-of-unknown-crashes", "DELETE of an unknown uuid gets 500", "deprovision", "races", "robustness"),
     _fault("delete-does-nothing", "DELETE succeeds and removes nothing", "deprovision", "sso", "races"),
     _fault("delete-leaves-work", "Work goes on for what was removed", "deprovision", "races"),
     _fault("state-changes-on-get", "A GET removes the resource", "robustness"),
     # OAuth
     _fault("client-secret-in-query", "The client secret is in the token request's URL", "oauth", "secrets"),
-    _fault("token-status-ignored", "A token answer's status is not looked at", "oauth"),
-    _fault("grant-never-exchanged", "The grant is never exchanged", "oauth"),
+    _waiting("token-status-ignored", "A token answer's status is not looked at", "oauth"),
+    _waiting("grant-never-exchanged", "The grant is never exchanged", "oauth"),
     _fault("grant-exchanged-twice", "The grant is exchanged again", "oauth"),
     _fault("never-refreshes", "A token is used until it is refused, and then no more", "oauth"),
     _fault("refreshes-only-after-expiry", "A token is refreshed after its end, not before", "oauth"),

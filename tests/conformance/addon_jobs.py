@@ -45,6 +45,8 @@ class Jobs:
             addon.log(f"Gave up on {resource.uuid}: {error}")
             if was_provisioning and not addon.has("dead-job-leaves-provisioning"):
                 await self._announce_failure(resource)
+        except Exception as error:  # noqa: BLE001 - work that crashed is started again by the next request or start
+            addon.log(f"{type(error).__name__} while working on {resource.uuid}.")
 
     async def _finish(self, resource: Resource) -> None:
         addon = self._addon

@@ -20,7 +20,11 @@ HEROKU_URL = "http://127.0.0.1:5100"
 
 @asynccontextmanager
 async def bench_with(
-    *, faults: Collection[str] = (), manifest: Mapping[str, Any] | None = None, log_path: Path | None = None
+    *,
+    faults: Collection[str] = (),
+    manifest: Mapping[str, Any] | None = None,
+    log_path: Path | None = None,
+    patience: float = 15,
 ) -> AsyncIterator[Bench]:
     """Yield a bench to check an add-on with those faults."""
     manifest = manifest or MANIFEST
@@ -44,7 +48,7 @@ async def bench_with(
     )
     addon = AddOn(settings, faults=faults, heroku_transport=httpx2.ASGITransport(simulator.app))
     target = Target(
-        f"{URL}/heroku/resources", f"{URL}/sso/login", patience=3, log_file=str(log_path) if log_path else None
+        f"{URL}/heroku/resources", f"{URL}/sso/login", patience=patience, log_file=str(log_path) if log_path else None
     )
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(simulator.running())

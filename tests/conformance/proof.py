@@ -16,7 +16,7 @@ from checking_on_sockets import check_on_sockets
 from app.conformance.requirements import ALL
 
 TABLE = Path(__file__).parent.parent.parent / "docs" / "conformance-faults.md"
-_AT_ONCE = 6
+_AT_ONCE = 3
 _PROCESSES = 2
 
 # What is known to go wrong and cannot be shown by an add-on of ours, with the reason.
@@ -58,7 +58,13 @@ async def seen_with(name: str | None) -> list[Seen]:
             results = await check_on_sockets(requirements, folder, faults)
         else:
             manifest = {**MANIFEST, "api": api}
-            results = await check(requirements, faults=faults, manifest=manifest, log_path=folder / "addon.log")
+            results = await check(
+                requirements,
+                faults=faults,
+                manifest=manifest,
+                log_path=folder / "addon.log",
+                patience=fault.patience,
+            )
     return [Seen(one.requirement.id, one.requirement.group, one.outcome, one.reason) for one in results]
 
 
