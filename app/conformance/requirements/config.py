@@ -56,7 +56,7 @@ async def _survives(bench: Bench, kind: str, trouble: str, *, status: int = 503)
     return addon
 
 
-@must("config", ASYNC_PROVISIONING)
+@must("config", ASYNC_PROVISIONING, needs=["background-provision-ends"])
 async def pushed_config_is_accepted(bench: Bench) -> None:
     """Config that is pushed has only names of the manifest and only strings, so that Heroku takes it."""
     if not bench.offer.config_vars:
@@ -99,7 +99,7 @@ async def pushed_config_is_usable(bench: Bench) -> None:
     must_be_usable(bench, (await _provisioned(bench)).config)
 
 
-@must("config", PLATFORM_API, needs=["pushed-config-is-accepted"])
+@must("config", PLATFORM_API, needs=["pushed-config-is-accepted", "config-comes-before-the-announcement"])
 async def config_push_is_repeated_after_429(bench: Bench) -> None:
     """A config push that meets Heroku's rate limit (429) is sent again, and the resource is provisioned with it."""
     await _survives(bench, "rate_limit", "a 429")
@@ -120,13 +120,13 @@ async def config_push_waits_as_long_as_retry_after_says(bench: Bench) -> None:
         )
 
 
-@must("config", PLATFORM_API, needs=["pushed-config-is-accepted"])
+@must("config", PLATFORM_API, needs=["pushed-config-is-accepted", "config-comes-before-the-announcement"])
 async def config_push_is_repeated_after_503(bench: Bench) -> None:
     """A config push that Heroku answers with 503 is sent again, and the resource is provisioned with it."""
     await _survives(bench, "error", "a 503")
 
 
-@must("config", PLATFORM_API, needs=["pushed-config-is-accepted"])
+@must("config", PLATFORM_API, needs=["pushed-config-is-accepted", "config-comes-before-the-announcement"])
 async def config_push_is_repeated_after_a_dropped_connection(bench: Bench) -> None:
     """A config push whose connection broke is sent again, and the resource is provisioned with it."""
     await _survives(bench, "drop", "a dropped connection")
@@ -163,7 +163,7 @@ def _values_set(bench: Bench) -> Iterator[dict[tuple[str, str], set[str]]]:
         bench.world.listeners.remove(notice)
 
 
-@should("config", PLATFORM_API, needs=["pushed-config-is-accepted"])
+@should("config", PLATFORM_API, needs=["pushed-config-is-accepted", "config-comes-before-the-announcement"])
 async def config_push_that_is_refused_is_not_repeated(bench: Bench) -> None:
     """A config push that Heroku refuses (422) is not sent again and again: the same request gets the same answer."""
     if not bench.offer.config_vars:

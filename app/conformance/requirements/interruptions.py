@@ -13,7 +13,16 @@ from .docs import BEST_PRACTICES, PARTNER_API, PLATFORM_API
 from .restarting import restart
 
 
-@must("races", PARTNER_API, needs=["provision-works"])
+@must(
+    "races",
+    PARTNER_API,
+    needs=[
+        "pushed-config-is-accepted",
+        "config-vars-can-be-used",
+        "plan-change-works",
+        "change-to-the-same-plan-succeeds",
+    ],
+)
 async def lost_answers_are_found_again(bench: Bench) -> None:
     """When the answer to a provision or a plan change was lost, Heroku asks again and gets the answer it missed."""
     for plan in await background.and_at_once(bench):
@@ -39,7 +48,7 @@ def _same_twice(bench: Bench, addon: AddOn, method: str) -> None:
                 raise Unmet("The second answer is the first one again.", finding.text, one)
 
 
-@must("races", PLATFORM_API, needs=["provision-works"])
+@must("races", PLATFORM_API, needs=["config-push-is-repeated-after-503"])
 async def provisioning_outlives_errors_of_heroku(bench: Bench) -> None:
     """When Heroku's API answers 503 for a while, provisioning goes on as soon as it is well again."""
     addon = await background.draft(bench)
@@ -48,7 +57,11 @@ async def provisioning_outlives_errors_of_heroku(bench: Bench) -> None:
     await background.end(bench, addon, in_spite_of="three answers of 503")
 
 
-@must("races", PLATFORM_API, needs=["provision-works"])
+@must(
+    "races",
+    PLATFORM_API,
+    needs=["config-push-is-repeated-after-503", "config-push-is-repeated-after-a-dropped-connection"],
+)
 async def announcement_is_repeated_until_heroku_took_it(bench: Bench) -> None:
     """actions/provision that is answered 503, or whose connection breaks, is called again: Heroku waits for it."""
     for kind in ("error", "drop"):
@@ -59,7 +72,7 @@ async def announcement_is_repeated_until_heroku_took_it(bench: Bench) -> None:
         await background.end(bench, addon, in_spite_of=f"an actions/provision that met {kind}")
 
 
-@must("races", BEST_PRACTICES, needs=["provision-works"])
+@must("races", BEST_PRACTICES, needs=["config-push-is-repeated-after-503"])
 async def provisioning_outlives_a_restart(bench: Bench) -> None:
     """An add-on that is killed while it makes a resource goes on afterwards, or tells Heroku that it failed."""
     if bench.target.restart_command is None:

@@ -50,7 +50,9 @@ async def equal_requests_at_once_make_one_resource(bench: Bench) -> None:
     await _equal_requests(bench, bench.plan)
 
 
-@must("races", ASYNC_PROVISIONING, needs=["provision-works"])
+@must(
+    "races", ASYNC_PROVISIONING, needs=["pushed-config-is-accepted", "nothing-is-said-twice", "grant-is-exchanged-once"]
+)
 async def equal_requests_at_once_are_worked_on_once(bench: Bench) -> None:
     """The same request twenty times at once, for a plan made in the background: its work is done and told once."""
     addon = await _equal_requests(bench, await bench.plan_answered(202))
@@ -110,7 +112,7 @@ def _is_removal(answer: Answer, sent: str) -> None:
         )
 
 
-@must("races", PARTNER_API, needs=["provision-works"])
+@must("races", PARTNER_API, needs=["provision-works", "deprovision-works"])
 async def provision_and_deprovision_at_once_leave_nothing(bench: Bench) -> None:
     """A DELETE beside its own POST is answered without an error, and one that comes after both removes it for good."""
     for plan in await background.and_at_once(bench):
@@ -124,7 +126,7 @@ async def provision_and_deprovision_at_once_leave_nothing(bench: Bench) -> None:
         await _is_gone(bench, addon, "POST and DELETE at once")
 
 
-@must("races", PARTNER_API, needs=["provision-works"])
+@must("races", PARTNER_API, needs=["plan-change-works", "deprovision-works"])
 async def plan_change_and_deprovision_at_once_leave_nothing(bench: Bench) -> None:
     """A DELETE beside a plan change is answered without an error, and the resource is gone afterwards."""
     addon = await bench.provisioned()
@@ -137,7 +139,7 @@ async def plan_change_and_deprovision_at_once_leave_nothing(bench: Bench) -> Non
     await _is_gone(bench, addon, "PUT and DELETE at once")
 
 
-@must("races", PARTNER_API, needs=["provision-works"])
+@must("races", PARTNER_API, needs=["provision-works", "deprovision-works"])
 async def two_deprovisions_at_once_are_one(bench: Bench) -> None:
     """Two DELETEs at once: one succeeds, the other too or it says 410 (404); the resource is gone afterwards."""
     addon = await bench.provisioned()
@@ -149,7 +151,7 @@ async def two_deprovisions_at_once_are_one(bench: Bench) -> None:
     await _is_gone(bench, addon, "two DELETEs at once")
 
 
-@must("races", PARTNER_API)
+@must("races", PARTNER_API, needs=["provision-works", "deprovision-works", "deprovision-of-the-unknown-is-harmless"])
 async def deprovision_that_overtakes_its_provision_leaves_nothing(bench: Bench) -> None:
     """A DELETE may come before its POST: the POST is refused (410), or what it makes goes with the next DELETE."""
     addon = bench.draft()
@@ -162,7 +164,11 @@ async def deprovision_that_overtakes_its_provision_leaves_nothing(bench: Bench) 
     await _is_gone(bench, addon, "DELETE, POST, DELETE")
 
 
-@must("races", ASYNC_PROVISIONING, needs=["provision-works"])
+@must(
+    "races",
+    ASYNC_PROVISIONING,
+    needs=["background-provision-ends", "deprovision-works", "provision-after-deprovision-is-410"],
+)
 async def deprovision_in_the_middle_of_provisioning_wins(bench: Bench) -> None:
     """A resource that is removed while it is being made is gone for good, whatever was under way."""
     addon = await _removed_meanwhile(bench)

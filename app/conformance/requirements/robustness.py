@@ -74,7 +74,11 @@ async def body_that_is_no_json_object_is_refused(bench: Bench) -> None:
             _is_refused(answer, f"POST with {sent}")
 
 
-@must("robustness", PARTNER_API, needs=["provision-works"])
+@must(
+    "robustness",
+    PARTNER_API,
+    needs=["provision-works", "unknown-plan-is-refused-with-a-message", "answers-have-no-exception-text"],
+)
 async def provision_request_without_its_essentials_is_refused(bench: Bench) -> None:
     """A provision request whose uuid or plan is missing, null, a list or an object is answered 4xx."""
     async with _afterwards_works(bench):
@@ -85,7 +89,16 @@ async def provision_request_without_its_essentials_is_refused(bench: Bench) -> N
                 _is_refused(answer, f"POST with {_kind(value)} for the {name}")
 
 
-@must("robustness", PARTNER_API, needs=["provision-works"])
+@must(
+    "robustness",
+    PARTNER_API,
+    needs=[
+        "unknown-plan-is-refused-with-a-message",
+        "answers-have-no-exception-text",
+        "missing-options-are-accepted",
+        "missing-grant-is-no-crash",
+    ],
+)
 async def surprising_values_do_not_crash(bench: Bench) -> None:
     """A field of another type, very long or with odd characters is taken or answered 4xx, never with an error."""
     odd = ["\0", "\ud800", "x" * 20_000, 10**30, ["x"], {"": None}]
@@ -100,7 +113,7 @@ async def surprising_values_do_not_crash(bench: Bench) -> None:
             _is_calm(await bench.put(addon.id, {"plan": value}), f"PUT with {_kind(value)[:20]} for the plan")
 
 
-@must("robustness", PARTNER_API, needs=["provision-works"])
+@must("robustness", PARTNER_API, needs=["unknown-plan-is-refused-with-a-message", "answers-have-no-exception-text"])
 async def monstrous_json_does_not_crash(bench: Bench) -> None:
     """Deep nesting, a name twice, numbers beyond all bounds: a body is taken or answered 4xx, never with an error."""
     nested = "[" * _DEEP + "]" * _DEEP
@@ -173,7 +186,7 @@ async def strange_headers_do_not_crash(bench: Bench) -> None:
             _is_calm(answer, f"POST with `{names}`")
 
 
-@must("robustness", PARTNER_API, needs=["provision-works"])
+@must("robustness", PARTNER_API, needs=["provision-works", "deprovision-of-the-unknown-is-harmless"])
 async def strange_paths_do_not_crash(bench: Bench) -> None:
     """PUT and DELETE of what is no resource (no uuid, far too long, ways out of the path) are answered 4xx."""
     known = await bench.provisioned()
