@@ -63,7 +63,7 @@ async def deprovision_of_the_unknown_is_harmless(bench: Bench) -> None:
         raise Unmet("It is answered 410, or 404.", f"DELETE of an unknown uuid: {answer.said}", answer.exchange)
 
 
-@must(_GROUP, PARTNER_API, needs=["provision-works", "deprovision-works"])
+@must(_GROUP, PARTNER_API, needs=["provision-again-gets-the-same-answer", "provision-works", "deprovision-works"])
 async def provision_after_deprovision_is_410(bench: Bench) -> None:
     """A provision request that arrives after the removal, late or repeated, is answered 410 and revives nothing."""
     addon = await _deprovisioned(bench)
@@ -93,7 +93,7 @@ async def what_is_gone_is_410(bench: Bench) -> None:
             raise Unmet("It is answered 410.", f"{verb} after DELETE: {answer.said}", answer.exchange)
 
 
-@must(_GROUP, PARTNER_API, needs=["provision-works", "deprovision-works"])
+@must(_GROUP, PARTNER_API, needs=["provision-again-gets-the-same-answer", "provision-works", "deprovision-works"])
 async def deprovision_right_after_provision_works(bench: Bench) -> None:
     """A removal may follow the provision request at once, before the grant was exchanged: it succeeds and is final."""
     addon = bench.draft()
@@ -106,7 +106,11 @@ async def deprovision_right_after_provision_works(bench: Bench) -> None:
         raise Unmet("It is answered 410.", f"POST after DELETE: {again.said}", again.exchange)
 
 
-@must(_GROUP, PARTNER_API, needs=["provision-works", "background-provision-ends", "deprovision-works"])
+@must(
+    _GROUP,
+    PARTNER_API,
+    needs=["background-provision-ends", "provision-again-gets-the-same-answer", "provision-works", "deprovision-works"],
+)
 async def deprovision_while_provisioning_is_final(bench: Bench) -> None:
     """A resource removed while the work goes on is gone: DELETE succeeds, and the finished work does not revive it."""
     addon = await background.draft(bench)
