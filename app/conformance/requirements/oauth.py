@@ -1,7 +1,7 @@
 """The add-on's tokens: the grant becomes one, expired ones are renewed, and neither by force nor twice."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Literal
 
@@ -12,6 +12,8 @@ from app.simulator.troubles import expire_access_tokens
 
 from .docs import BUILDING, PLATFORM_API
 
+_NEEDS = ("provision-works", "grant-is-exchanged")
+_IN_BACKGROUND = ("background-provision-ends",)
 _WITHOUT_PAUSES = 10
 _WITHOUT_END = 40
 _WATCHED_SECONDS = 0.5
@@ -28,14 +30,17 @@ class _Watch:
         self._known = {one.id for one in bench.world.exchanges}
 
     def of(self, direction: Direction, addon: AddOn | None = None) -> list[Exchange]:
+        """List them; those of other add-ons, which may be at work still, are left out when one is given."""
         return [
             one
             for one in self._bench.world.exchanges
             if one.direction == direction and one.id not in self._known and (addon is None or one.addon_id == addon.id)
         ]
 
-    def token_requests(self, grant_type: Literal["authorization_code", "refresh_token"]) -> list[Exchange]:
-        return [one for one in self.of("tokens") if _grant_type(one) == grant_type]
+    def token_requests(
+        self, grant_type: Literal["authorization_code", "refresh_token"], addon: AddOn
+    ) -> list[Exchange]:
+        return [one for one in self.of("tokens", addon) if _grant_type(one) == grant_type]
 
 
 def _grant_type(exchange: Exchange) -> str:
@@ -74,7 +79,7 @@ async def grant_is_exchanged(bench: Bench) -> None:
         await _gets_token(bench, await bench.provision(plan))
 
 
-@must("oauth", BUILDING, needs=["grant-is-exchanged"])
+@must("oauth", BUILDING, needs=[*_NEEDS, "provision-again-gets-the-same-answer"])
 async def grant_is_exchanged_once(bench: Bench) -> None:
     """A grant works once: it is exchanged once, also when the provision request comes again."""
     addon, watch = bench.draft(), _Watch(bench)
@@ -82,13 +87,13 @@ async def grant_is_exchanged_once(bench: Bench) -> None:
     await bench.post(body, addon=addon)
     await bench.post(body, addon=addon)
     await _gets_token(bench, addon)
-    await bench.until(lambda: len(watch.token_requests("authorization_code")) > 1, within=_QUIET_SECONDS)
-    requests = watch.token_requests("authorization_code")
+    await bench.until(lambda: len(watch.token_requests("authorization_code", addon)) > 1, within=_QUIET_SECONDS)
+    requests = watch.token_requests("authorization_code", addon)
     if len(requests) > 1:
         raise Unmet("It is exchanged once.", f"The grant was sent {len(requests)} times.", requests[-1])
 
 
-@must("oauth", BUILDING, needs=["grant-is-exchanged"])
+@must("oauth", BUILDING, needs=_NEEDS)
 async def token_requests_have_no_secrets_in_their_url(bench: Bench) -> None:
     """Grant and client secret go in the request's body: what is in a URL ends up in logs."""
     watch = _Watch(bench)
@@ -98,21 +103,21 @@ async def token_requests_have_no_secrets_in_their_url(bench: Bench) -> None:
             raise Unmet("They are in the body.", "The token was asked for with fields in the URL.", request)
 
 
-@must("oauth", BUILDING, needs=["grant-is-exchanged"])
+@must("oauth", BUILDING, needs=_NEEDS)
 async def exchange_is_repeated_after_an_error(bench: Bench) -> None:
     """When Heroku answers the exchange of a grant with 503, it is repeated until it succeeds."""
     bench.simulator.faults.add("error", direction="tokens", count=2)
     await _with_token(bench)
 
 
-@must("oauth", BUILDING, needs=["grant-is-exchanged"])
+@must("oauth", BUILDING, needs=_NEEDS)
 async def exchange_is_repeated_after_a_dropped_connection(bench: Bench) -> None:
     """When the connection is cut during the exchange of a grant, it is repeated until it succeeds."""
     bench.simulator.faults.add("drop", direction="tokens")
     await _with_token(bench)
 
 
-@should("oauth", BUILDING, needs=["grant-is-exchanged"])
+@should("oauth", BUILDING, needs=[*_NEEDS, "provision-is-answered-within-three-seconds"])
 async def provision_does_not_wait_for_the_exchange(bench: Bench) -> None:
     """The provision request is answered within three seconds also when Heroku's token endpoint takes four."""
     bench.simulator.faults.add("slow", direction="tokens", seconds=4)
@@ -122,30 +127,28 @@ async def provision_does_not_wait_for_the_exchange(bench: Bench) -> None:
         raise Unmet("Within three seconds.", f"It took {answer.seconds:.1f} s.", answer.exchange)
 
 
-@should("oauth", BUILDING, needs=["grant-is-exchanged"])
+@should("oauth", BUILDING, needs=_NEEDS)
 async def failing_exchange_is_repeated_with_pauses(bench: Bench) -> None:
     """While Heroku's token endpoint answers 503, it is asked again with pauses, and not as fast as possible."""
     watch = _Watch(bench)
     bench.simulator.faults.add("error", direction="tokens", count=1000)
     addon = bench.draft()
     await bench.post(bench.body_of(addon), addon=addon)
-    await _no_storm(bench, watch, ["tokens"], most=_WITHOUT_PAUSES)
+    await _no_storm(bench, lambda: watch.of("tokens", addon), most=_WITHOUT_PAUSES)
 
 
-@should("oauth", PLATFORM_API, needs=["grant-is-exchanged", "expired-token-is-renewed"])
+@should("oauth", PLATFORM_API, needs=[*_NEEDS, "expired-token-is-renewed"])
 async def revoked_tokens_are_given_up(bench: Bench) -> None:
     """When Heroku accepts neither the access token nor the refresh token, the add-on does not hammer at the door."""
     plan, watch = await bench.plan_answered(202), _Watch(bench)
     bench.simulator.faults.add("revoke_token", direction="platform")
     await bench.provision(plan)
-    await _no_storm(bench, watch, ["tokens", "platform"], most=_WITHOUT_END)
+    await _no_storm(bench, lambda: watch.of("tokens") + watch.of("platform"), most=_WITHOUT_END)
 
 
-async def _no_storm(bench: Bench, watch: _Watch, directions: Sequence[Direction], *, most: int) -> None:
+async def _no_storm(bench: Bench, requests: Callable[[], list[Exchange]], *, most: int) -> None:
     def failed() -> list[Exchange]:
-        return [
-            one for direction in directions for one in watch.of(direction) if one.status is None or one.status >= 400
-        ]
+        return [one for one in requests() if one.status is None or one.status >= 400]
 
     if not await bench.until(failed):
         raise NotApplicable("The add-on did not ask Heroku for anything while this was watched.")
@@ -158,7 +161,7 @@ async def _no_storm(bench: Bench, watch: _Watch, directions: Sequence[Direction]
         )
 
 
-@must("oauth", PLATFORM_API, needs=["grant-is-exchanged"])
+@must("oauth", PLATFORM_API, needs=[*_NEEDS, *_IN_BACKGROUND])
 async def expired_token_is_renewed(bench: Bench) -> None:
     """When Heroku answers 401 because the access token has expired, it is refreshed and the call repeated."""
     plan = await bench.plan_answered(202)
@@ -166,23 +169,22 @@ async def expired_token_is_renewed(bench: Bench) -> None:
     await bench.provisioned(plan)
 
 
-@should("oauth", PLATFORM_API, needs=["grant-is-exchanged", "expired-token-is-renewed"])
+@should("oauth", PLATFORM_API, needs=[*_NEEDS, "expired-token-is-renewed"])
 async def expired_token_is_renewed_once(bench: Bench) -> None:
     """One expired token is refreshed once, however many calls find out at the same time."""
     plan, watch = await bench.plan_answered(202), _Watch(bench)
     bench.simulator.faults.add("expire_token", direction="platform")
     bench.simulator.faults.add("slow", direction="platform", seconds=_OVERLAP_SECONDS)  # a call beside the first
-    await bench.provisioned(plan)
-    _is_renewed_once(watch)
+    _is_renewed_once(watch, await bench.provisioned(plan))
 
 
-def _is_renewed_once(watch: _Watch) -> None:
-    refreshes = watch.token_requests("refresh_token")
+def _is_renewed_once(watch: _Watch, addon: AddOn) -> None:
+    refreshes = watch.token_requests("refresh_token", addon)
     if len(refreshes) > 1:
         raise Unmet("It is refreshed once.", f"It was refreshed {len(refreshes)} times.", refreshes[-1])
 
 
-@must("oauth", PLATFORM_API, needs=["grant-is-exchanged", "expired-token-is-renewed"])
+@must("oauth", PLATFORM_API, needs=[*_NEEDS, "expired-token-is-renewed"])
 async def new_refresh_token_is_used(bench: Bench) -> None:
     """A refresh may bring a new refresh token: the next refresh uses it, for the old one is good no more."""
     plan = await bench.plan_answered(202)
@@ -195,39 +197,35 @@ async def new_refresh_token_is_used(bench: Bench) -> None:
         bench.world.rotates_refresh_tokens = False
 
 
-@must("oauth", PLATFORM_API, needs=["grant-is-exchanged"])
+@must("oauth", PLATFORM_API, needs=[*_NEEDS, *_IN_BACKGROUND])
 async def tokens_of_two_resources_are_not_mixed_up(bench: Bench) -> None:
     """A token is for one resource: two that are provisioned at the same time each get their own calls right."""
     plan, watch = await bench.plan_answered(202), _Watch(bench)
     addons = await asyncio.gather(bench.provision(plan), bench.provision(plan))
     await bench.until(lambda: all(addon.state != "provisioning" for addon in addons))
-    for call in watch.of("platform"):
+    for call in (call for addon in addons for call in watch.of("platform", addon)):
         if call.status in {401, 403, 404}:
             raise Unmet("Each call has its resource's token.", f"A call was answered {call.status}.", call)
 
 
-@should("oauth", PLATFORM_API, needs=["grant-is-exchanged", "expired-token-is-renewed", "new-refresh-token-is-used"])
+@should("oauth", PLATFORM_API, needs=[*_NEEDS, "expired-token-is-renewed", "new-refresh-token-is-used"])
 async def calls_at_once_refresh_once(bench: Bench) -> None:
     """When several pieces of work for one resource meet an expired token, one refresh serves them all."""
     addon = await _with_token(bench, await bench.plan_answered(202))
     expire_access_tokens(bench.world, addon)
     watch = _Watch(bench)
-    bench.world.rotates_refresh_tokens = True
-    try:
-        plans = [plan.name for plan in bench.offer.plans if plan.name != addon.plan]
-        wishes = [plan for other in plans for plan in (other, addon.plan)] * 2
-        bench.simulator.faults.add("slow", direction="platform", count=len(wishes), seconds=_OVERLAP_SECONDS)
-        answers = await asyncio.gather(*(bench.put(addon.id, {"plan": plan}, addon=addon) for plan in wishes))
-        if any(answer.status == 202 for answer in answers):
-            await bench.until(lambda: len(watch.of("platform")) >= 4, within=_WATCHED_SECONDS)
-    finally:
-        bench.world.rotates_refresh_tokens = False
-    if len(watch.of("platform")) < 2:
+    others = [plan.name for plan in bench.offer.plans if plan.name != addon.plan]
+    wishes = [plan for other in others for plan in (other, addon.plan)] * 2
+    bench.simulator.faults.add("slow", direction="platform", count=max(len(wishes), 1), seconds=_OVERLAP_SECONDS)
+    answers = await asyncio.gather(*(bench.put(addon.id, {"plan": plan}, addon=addon) for plan in wishes))
+    if any(answer.status == 202 for answer in answers):
+        await bench.until(lambda: len(watch.of("platform", addon)) >= 4, within=_WATCHED_SECONDS)
+    if len(watch.of("platform", addon)) < 2:
         raise NotApplicable("Changing the plan to and fro does not make this add-on call Heroku.")
-    _is_renewed_once(watch)
+    _is_renewed_once(watch, addon)
 
 
-@should("oauth", PLATFORM_API, needs=["grant-is-exchanged", "expired-token-is-renewed"])
+@should("oauth", PLATFORM_API, needs=[*_NEEDS, "expired-token-is-renewed"])
 async def token_is_renewed_before_its_end(bench: Bench) -> None:
     """An access token that is about to expire is refreshed before it is used, not after Heroku has refused it."""
     usual = bench.world.oauth.access_token_lives
@@ -261,7 +259,10 @@ async def _is_used_in_time(bench: Bench) -> bool:
     calls = watch.of("platform", addon)
     if not calls:
         raise NotApplicable("A change of plan does not make this add-on call Heroku.")
-    if watch.token_requests("refresh_token") and watch.token_requests("refresh_token")[0].at <= calls[0].at:
+    if (
+        watch.token_requests("refresh_token", addon)
+        and watch.token_requests("refresh_token", addon)[0].at <= calls[0].at
+    ):
         return True
     if calls[0].status == 401 or left() > 0:
         raise Unmet("It is refreshed before.", "The call was made with a token that was about to expire.", calls[0])

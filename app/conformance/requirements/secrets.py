@@ -84,7 +84,7 @@ def _signed_with(form: dict[str, str], salt: str) -> dict[str, str]:
     }
 
 
-@should("secrets", BEST_PRACTICES, needs=["wrong-password-is-refused"])
+@should("secrets", BEST_PRACTICES, needs=["provision-works", "wrong-password-is-refused"])
 async def wrong_passwords_take_the_same_time(bench: Bench) -> None:
     """A password that is wrong at its end is refused as fast as one wrong at its start: time tells nothing about it."""
     first = await _compare(bench)

@@ -13,6 +13,7 @@ from app.simulator.records import AddOn
 from .docs import SSO
 
 TOKENS = ("user_scoped_resource_token", "resource_token", "token")
+NEEDS = ("provision-works", "sso-signs-in")
 _REFUSED = "Such a form is refused with 403."
 
 
@@ -54,7 +55,7 @@ async def sso_signs_in(bench: Bench) -> None:
     await signed_in(bench, await bench.provisioned())
 
 
-@must("sso", SSO, needs=["sso-signs-in"])
+@must("sso", SSO, needs=NEEDS)
 async def sso_accepts_names_outside_ascii(bench: Bench) -> None:
     """A customer whose e-mail address has letters outside ASCII can sign in: digests are over UTF-8."""
     addon = await bench.provisioned()
@@ -62,7 +63,7 @@ async def sso_accepts_names_outside_ascii(bench: Bench) -> None:
     await _arrives(Visit(bench), bench.form(addon, user=customer), "One with an e-mail outside ASCII")
 
 
-@must("sso", SSO, needs=["sso-signs-in"])
+@must("sso", SSO, needs=NEEDS)
 async def sso_accepts_fields_it_does_not_know(bench: Bench) -> None:
     """A form may have fields besides the usual ones, as when a plan's action is chosen in Heroku's dashboard."""
     addon = await bench.provisioned()
@@ -70,7 +71,7 @@ async def sso_accepts_fields_it_does_not_know(bench: Bench) -> None:
     await _arrives(Visit(bench), bench.form(addon) | more, "One with more fields")
 
 
-@should("sso", SSO, needs=["sso-signs-in"])
+@should("sso", SSO, needs=NEEDS)
 async def sso_accepts_the_user_scoped_token_alone(bench: Bench) -> None:
     """The user-scoped token is the one Heroku recommends: it suffices, without the two older ones."""
     addon = await bench.provisioned()
@@ -85,14 +86,14 @@ async def sso_accepts_the_user_scoped_token_alone(bench: Bench) -> None:
         raise Unmet("It signs in.", "A form with a right user-scoped token and no other one was refused.")
 
 
-@should("sso", SSO, needs=["sso-signs-in"])
+@should("sso", SSO, needs=NEEDS)
 async def sso_allows_for_slow_clocks(bench: Bench) -> None:
     """A form that was made 100 seconds ago still signs in: clocks differ, and pages load slowly."""
     addon = await bench.provisioned()
     await _arrives(Visit(bench), bench.form(addon, at=moments_ago(bench, seconds=100)), "One of 100 seconds ago")
 
 
-@must("sso", SSO, needs=["sso-signs-in"])
+@must("sso", SSO, needs=NEEDS)
 async def sso_refuses_wrong_tokens(bench: Bench) -> None:
     """A form whose tokens are wrong, by one character or altogether, is refused; so is each wrong token alone."""
     addon = await bench.provisioned()
@@ -105,7 +106,7 @@ async def sso_refuses_wrong_tokens(bench: Bench) -> None:
             await is_refused(bench, rest | {name: text}, f"with a wrong {name} and no other")
 
 
-@must("sso", SSO, needs=["sso-signs-in"])
+@must("sso", SSO, needs=NEEDS)
 async def sso_refuses_incomplete_forms(bench: Bench) -> None:
     """A form without any token, without a timestamp, or without a resource is refused and not met with an error."""
     right = bench.form(await bench.provisioned())
@@ -114,7 +115,7 @@ async def sso_refuses_incomplete_forms(bench: Bench) -> None:
         await is_refused(bench, form, f"without {', '.join(missing) if len(missing) < len(right) else 'any field'}")
 
 
-@must("sso", SSO, needs=["sso-signs-in"])
+@must("sso", SSO, needs=NEEDS)
 async def sso_refuses_another_resources_token(bench: Bench) -> None:
     """Tokens prove one resource: with the id of another one they are refused."""
     own, other = await bench.provisioned(), await bench.provisioned()
@@ -122,7 +123,7 @@ async def sso_refuses_another_resources_token(bench: Bench) -> None:
     await is_refused(bench, bench.form(other) | stolen, "with another resource's tokens")
 
 
-@must("sso", SSO, needs=["sso-signs-in"])
+@must("sso", SSO, needs=NEEDS)
 async def sso_refuses_old_forms(bench: Bench) -> None:
     """A form that was made more than five minutes ago is refused, however right its tokens are."""
     addon = await bench.provisioned()
@@ -130,21 +131,21 @@ async def sso_refuses_old_forms(bench: Bench) -> None:
         await is_refused(bench, bench.form(addon, at=moments_ago(bench, minutes=ago)), what)
 
 
-@must("sso", SSO, needs=["sso-signs-in"])
+@must("sso", SSO, needs=NEEDS)
 async def sso_refuses_forms_of_tomorrow(bench: Bench) -> None:
     """A form from the future is refused: it would open the dashboard for as long as it is ahead."""
     addon = await bench.provisioned()
     await is_refused(bench, bench.form(addon, at=moments_ago(bench, days=-1)), "of tomorrow")
 
 
-@should("sso", SSO, needs=["sso-signs-in"])
+@should("sso", SSO, needs=NEEDS)
 async def sso_refuses_forms_of_the_next_minutes(bench: Bench) -> None:
     """A form that is six minutes ahead is refused: no two clocks differ that much."""
     addon = await bench.provisioned()
     await is_refused(bench, bench.form(addon, at=moments_ago(bench, minutes=-6)), "from six minutes ahead")
 
 
-@must("sso", SSO, needs=["sso-signs-in"])
+@must("sso", SSO, needs=NEEDS)
 async def sso_refuses_altered_timestamps(bench: Bench) -> None:
     """The tokens cover the timestamp: an old form is not made young by writing another time into it."""
     addon = await bench.provisioned()
@@ -154,7 +155,7 @@ async def sso_refuses_altered_timestamps(bench: Bench) -> None:
     )
 
 
-@should("sso", SSO, needs=["sso-signs-in"])
+@should("sso", SSO, needs=NEEDS)
 async def sso_refuses_altered_people(bench: Bench) -> None:
     """The user-scoped token covers who it is: with another e-mail or user id it is wrong, and the form is refused."""
     addon = await bench.provisioned()
@@ -164,7 +165,7 @@ async def sso_refuses_altered_people(bench: Bench) -> None:
         await is_refused(bench, form, f"whose {min(altered)} was altered")
 
 
-@must("sso", SSO, needs=["sso-signs-in"])
+@must("sso", SSO, needs=NEEDS)
 async def sso_believes_no_altered_person(bench: Bench) -> None:
     """Nobody becomes somebody else by altering the form's e-mail: the older tokens do not cover it."""
     addon = await bench.provisioned()
@@ -178,14 +179,14 @@ async def sso_believes_no_altered_person(bench: Bench) -> None:
         )
 
 
-@must("sso", SSO, needs=["sso-signs-in"])
+@must("sso", SSO, needs=NEEDS)
 async def sso_refuses_unknown_resources(bench: Bench) -> None:
     """A rightly signed form for a resource that was never provisioned is refused and makes nothing."""
     await bench.provisioned()
     await is_refused(bench, bench.form(bench.draft()), "for a resource that was never provisioned")
 
 
-@must("sso", SSO, needs=["sso-signs-in"])
+@must("sso", SSO, needs=NEEDS)
 async def sso_refuses_deprovisioned_resources(bench: Bench) -> None:
     """After a resource was deprovisioned nobody signs in to it any more."""
     addon = await bench.provisioned()
@@ -193,7 +194,7 @@ async def sso_refuses_deprovisioned_resources(bench: Bench) -> None:
     await is_refused(bench, bench.form(addon), "for a deprovisioned resource")
 
 
-@must("sso", SSO, needs=["sso-signs-in"])
+@must("sso", SSO, needs=NEEDS)
 async def sso_survives_nonsense(bench: Bench) -> None:
     """What is no form, or one with nonsense in its fields, is refused; it is not met with an error."""
     right = bench.form(await bench.provisioned())
@@ -216,7 +217,7 @@ async def sso_survives_nonsense(bench: Bench) -> None:
         raise Unmet(_REFUSED, f"JSON: {answer.said}", answer.exchange)
 
 
-@should("sso", SSO, needs=["sso-signs-in"])
+@should("sso", SSO, needs=NEEDS)
 async def sso_form_works_once(bench: Bench) -> None:
     """The same form a second time, from another browser, is refused: whoever copied it does not get in."""
     form = bench.form(await bench.provisioned())
@@ -224,7 +225,7 @@ async def sso_form_works_once(bench: Bench) -> None:
     await is_refused(bench, form, "that was used before")
 
 
-@should("sso", SSO, needs=["sso-signs-in"])
+@should("sso", SSO, needs=NEEDS)
 async def sso_is_refused_over_get(bench: Bench) -> None:
     """The form's fields in a URL, which ends up in logs and histories, sign nobody in."""
     addon = await bench.provisioned()
@@ -234,7 +235,7 @@ async def sso_is_refused_over_get(bench: Bench) -> None:
         raise Unmet("It signs nobody in.", "A GET with the form's fields opened the dashboard.", visit.answer.exchange)
 
 
-@should("sso", SSO, needs=["sso-refuses-wrong-tokens", "sso-refuses-old-forms"])
+@should("sso", SSO, needs=[*NEEDS, "sso-refuses-wrong-tokens", "sso-refuses-old-forms"])
 async def sso_refusals_are_403(bench: Bench) -> None:
     """A wrong token and an old form are answered 403, the status that says that signing in was refused."""
     for what, answer in (await _two_refusals(bench)).items():
@@ -242,7 +243,7 @@ async def sso_refusals_are_403(bench: Bench) -> None:
             raise Unmet("It is answered 403.", f"{what}: {answer.said}", answer.exchange)
 
 
-@should("sso", SSO, needs=["sso-refuses-wrong-tokens", "sso-refuses-old-forms"])
+@should("sso", SSO, needs=[*NEEDS, "sso-refuses-wrong-tokens", "sso-refuses-old-forms"])
 async def sso_refusals_look_alike(bench: Bench) -> None:
     """Whoever tries forms learns nothing: a wrong token and an old form get the same answer."""
     wrong, old = (await _two_refusals(bench)).values()

@@ -10,7 +10,7 @@ from app.conformance.visits import Cookie, Visit
 from app.simulator.records import AddOn, Exchange
 
 from .docs import OWNERSHIP, SSO
-from .sso import TOKENS, signed_in
+from .sso import NEEDS, TOKENS, signed_in
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ async def _session_cookies(bench: Bench, dashboard: _Dashboard) -> list[Cookie]:
     return needed
 
 
-@must("sso", SSO, needs=["sso-signs-in"])
+@must("sso", SSO, needs=NEEDS)
 async def dashboard_needs_a_session(bench: Bench) -> None:
     """Knowing a dashboard's address is not enough: without having signed in nobody sees it."""
     dashboard = await _dashboard(bench, await bench.provisioned())
@@ -82,13 +82,13 @@ async def dashboard_needs_a_session(bench: Bench) -> None:
         raise Unmet("It stays closed.", "A browser without cookies saw the dashboard.", stranger.answer.exchange)
 
 
-@must("sso", SSO, needs=["sso-signs-in"])
+@must("sso", SSO, needs=NEEDS)
 async def session_cookie_is_hidden_from_scripts(bench: Bench) -> None:
     """The cookie that holds the session is HttpOnly: a script on the page cannot carry it away."""
     await _cookies_have(bench, "httponly", "HttpOnly")
 
 
-@should("sso", SSO, needs=["sso-signs-in"])
+@should("sso", SSO, needs=NEEDS)
 async def session_cookie_stays_on_the_site(bench: Bench) -> None:
     """The cookie that holds the session says SameSite=Lax or Strict: other sites' forms do not use it."""
     dashboard = await _dashboard(bench, await bench.provisioned())
@@ -99,7 +99,7 @@ async def session_cookie_stays_on_the_site(bench: Bench) -> None:
             )
 
 
-@must("sso", SSO, needs=["sso-signs-in"])
+@must("sso", SSO, needs=NEEDS)
 async def session_cookie_travels_encrypted(bench: Bench) -> None:
     """Over https, the cookie that holds the session is Secure: it is never sent in the clear."""
     if not bench.target.sso_url.lower().startswith("https:"):
@@ -121,7 +121,7 @@ def _that_sets(dashboard: _Dashboard, cookie: Cookie) -> Exchange | None:
     return None
 
 
-@must("sso", SSO, needs=["sso-signs-in"])
+@must("sso", SSO, needs=NEEDS)
 async def session_is_new_at_sign_in(bench: Bench) -> None:
     """Signing in begins a new session: one that somebody planted in the browser beforehand is not promoted."""
     addon = await bench.provisioned()
@@ -153,7 +153,7 @@ def _thief(bench: Bench, own: _Dashboard, other: _Dashboard) -> Visit:
     return visit
 
 
-@must("sso", OWNERSHIP, needs=["sso-signs-in"])
+@must("sso", OWNERSHIP, needs=NEEDS)
 async def session_shows_one_resource_alone(bench: Bench) -> None:
     """Whoever signed in to one resource does not see another one, also when the same person has both."""
     first = await _dashboard(bench, await bench.provisioned())
@@ -169,7 +169,7 @@ async def session_shows_one_resource_alone(bench: Bench) -> None:
                 )
 
 
-@must("sso", OWNERSHIP, needs=["sso-signs-in"])
+@must("sso", OWNERSHIP, needs=NEEDS)
 async def two_dashboards_in_one_browser_are_not_mixed_up(bench: Bench) -> None:
     """Two resources opened one after the other in one browser each show what is theirs, or ask to sign in again."""
     first = await _dashboard(bench, await bench.provisioned())
@@ -188,7 +188,7 @@ async def two_dashboards_in_one_browser_are_not_mixed_up(bench: Bench) -> None:
         raise Unmet("It shows the first.", "The first resource's page now shows the second one.", answer.exchange)
 
 
-@should("sso", OWNERSHIP, needs=["sso-signs-in"])
+@should("sso", OWNERSHIP, needs=NEEDS)
 async def session_ends_with_the_resource(bench: Bench) -> None:
     """Once a resource is deprovisioned, whoever was signed in to it no longer sees its config vars."""
     addon = await bench.provisioned()
@@ -201,7 +201,7 @@ async def session_ends_with_the_resource(bench: Bench) -> None:
         raise Unmet("They are gone.", "The dashboard still shows config vars.", answer.exchange)
 
 
-@must("sso", SSO, needs=["sso-signs-in"])
+@must("sso", SSO, needs=NEEDS)
 async def pages_give_no_secrets_away(bench: Bench) -> None:
     """No page, header or redirect on the way in holds the SSO salt, the password, a token, or what would be right."""
     addon = await bench.provisioned()
@@ -225,7 +225,7 @@ async def pages_give_no_secrets_away(bench: Bench) -> None:
                 raise Unmet("Secrets stay secret.", f"The answer holds {what}.", answer.exchange)
 
 
-@should("sso", SSO, needs=["sso-signs-in"])
+@should("sso", SSO, needs=NEEDS)
 async def dashboard_is_not_stored(bench: Bench) -> None:
     """The dashboard's page says Cache-Control: no-store or private: no cache on the way shows it to somebody else."""
     answer = (await _dashboard(bench, await bench.provisioned())).visit.answer
@@ -234,7 +234,7 @@ async def dashboard_is_not_stored(bench: Bench) -> None:
         raise Unmet("It says no-store or private.", "Its Cache-Control says neither.", answer.exchange)
 
 
-@should("sso", SSO, needs=["sso-signs-in"])
+@should("sso", SSO, needs=NEEDS)
 async def dashboard_cannot_be_framed(bench: Bench) -> None:
     """The dashboard's page refuses to be shown inside another site's: frame-ancestors, or X-Frame-Options."""
     answer = (await _dashboard(bench, await bench.provisioned())).visit.answer
