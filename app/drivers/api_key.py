@@ -1,8 +1,8 @@
 """API keys: the smallest real driver. Copy this file to begin your own.
 
 What is sold is access to the partner's own HTTP service. That service must tell a good key from a bad one by itself, so
-this driver keeps a table in the service's database: one row for each key that works. The service reads it with one
-query (`docs/drivers.md` shows it); whatever is not in the table is not a key.
+this driver keeps a table in the service's database: one row for each key. The service reads it with one query
+(`docs/drivers.md` shows it); whatever is not in the table is not a key, and a suspended one does not work.
 
 How the three rules of `base.py` look in practice:
 
@@ -27,14 +27,16 @@ _LOCK = "SELECT pg_advisory_xact_lock(hashtext('api_keys'))"
 _TABLE = """
     CREATE TABLE IF NOT EXISTS api_keys (
         uuid uuid, generation integer, digest bytea NOT NULL,
-        plan text NOT NULL, requests_per_minute integer NOT NULL,
+        plan text NOT NULL, requests_per_minute integer NOT NULL, is_suspended boolean NOT NULL DEFAULT false,
         PRIMARY KEY (uuid, generation)
     )"""
+_NEWER_COLUMN = "ALTER TABLE api_keys ADD COLUMN IF NOT EXISTS is_suspended boolean NOT NULL DEFAULT false"
 # Not unique: "insert or update" settles a race on one unique index, and two calls at once could collide on the other.
 _INDEX = "CREATE INDEX IF NOT EXISTS api_keys_digest ON api_keys (digest)"
 _WRITE_KEY = """
-    INSERT INTO api_keys (uuid, generation, digest, plan, requests_per_minute) VALUES (%s, %s, %s, %s, %s)
-    ON CONFLICT (uuid, generation) DO UPDATE SET digest = excluded.digest"""
+    INSERT INTO api_keys (uuid, generation, digest, plan, requests_per_minute, is_suspended)
+    VALUES (%s, %s, %s, %s, %s, %s)
+    ON CONFLICT (uuid, generation) DO UPDATE SET digest = excluded.digest, is_suspended = excluded.is_suspended"""
 _WRITE_TERMS = "UPDATE api_keys SET plan = %s, requests_per_minute = %s WHERE uuid = %s"
 
 
@@ -60,7 +62,8 @@ class ApiKey(Driver):
         digest = hashlib.sha256(key.encode()).digest()
         terms = (resource.plan, self._requests_per_minute)
         async with self._connection() as connection:
-            await connection.execute(_WRITE_KEY, (resource.uuid, resource.generation, digest, *terms))
+            key_of = (resource.uuid, resource.generation, digest)
+            await connection.execute(_WRITE_KEY, (*key_of, *terms, resource.is_suspended))
             await connection.execute(_WRITE_TERMS, (*terms, resource.uuid))
         return Provisioned(config={self._config_var: key})
 
@@ -79,6 +82,17 @@ class ApiKey(Driver):
         async with self._connection() as connection:
             await connection.execute("DELETE FROM api_keys WHERE uuid = %s", (resource.uuid,))
 
+    async def suspend(self, resource: ResourceInfo) -> None:
+        await self._mark(resource, is_suspended=True)
+
+    async def resume(self, resource: ResourceInfo) -> None:
+        await self._mark(resource, is_suspended=False)
+
+    async def _mark(self, resource: ResourceInfo, *, is_suspended: bool) -> None:
+        async with self._connection() as connection:
+            keys = "UPDATE api_keys SET is_suspended = %s WHERE uuid = %s"
+            await connection.execute(keys, (is_suspended, resource.uuid))
+
     def snippets(self) -> Sequence[Snippet]:
         curl = f'curl -H "Authorization: Bearer ${self._config_var}" {self._service_url}'
         return (Snippet(title="curl", text=curl),)
@@ -87,6 +101,7 @@ class ApiKey(Driver):
         async with self._connection() as connection:
             await connection.execute(_LOCK)
             await connection.execute(_TABLE)
+            await connection.execute(_NEWER_COLUMN)
             await connection.execute(_INDEX)
 
     @asynccontextmanager

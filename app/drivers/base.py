@@ -33,6 +33,7 @@ class ResourceInfo:
         region: Heroku's text, such as `amazon-web-services::us-east-1`; may be one we have never seen.
         options: what the customer gave at provision, unchecked by anybody; ignore what you do not know.
         generation: which credential is current: 1 at provision, one more after each rotation.
+        is_suspended: an operator has closed the service: whatever a method makes or changes, nobody is let in.
         seed: 32 random bytes made once per resource; read them through `secret`.
         details: what this driver returned as `Provisioned.details` last time; empty before the first provision.
     """
@@ -42,6 +43,7 @@ class ResourceInfo:
     region: str
     generation: int
     seed: bytes = field(repr=False)
+    is_suspended: bool = False
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     details: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -123,6 +125,42 @@ class Driver(ABC):
 
     async def restrict(self, resource: ResourceInfo, *, read_only: bool) -> None:
         """Refuse writes (`read_only`) or allow them again, live. Only for drivers whose measures are `enforced`."""
+
+    async def in_use(self, resource: ResourceInfo) -> Mapping[int, int] | None:  # noqa: ARG002 - as `usage`
+        """How many clients use each generation of the credentials now; None if that cannot be told."""
+        return None
+
+    async def suspend(self, resource: ResourceInfo) -> None:
+        """Let nobody in any more, on open connections either; what is stored stays, and so do the credentials."""
+        raise NotImplementedError
+
+    async def resume(self, resource: ResourceInfo) -> None:
+        """Let in again every credential that `suspend` has shut out. Fine if nothing was suspended."""
+        raise NotImplementedError
+
+    async def set_aside(self, resource: ResourceInfo) -> None:
+        """Close for good what was deprovisioned, as `deprovision` does, except that what is stored is kept.
+
+        Later comes `deprovision`, or `bring_back`. Fine if it is set aside already, or is not there at all.
+        """
+        raise NotImplementedError
+
+    async def bring_back(self, resource: ResourceInfo) -> Provisioned:
+        """Open what was set aside, with the credential of `resource.generation` and no older one.
+
+        Refuse what cannot be opened, such as what is not there.
+        """
+        raise NotImplementedError
+
+    @property
+    def can_suspend(self) -> bool:
+        """Whether operators are offered to suspend: where `suspend` and `resume` are written."""
+        return type(self).suspend is not Driver.suspend
+
+    @property
+    def can_set_aside(self) -> bool:
+        """Whether what was deprovisioned is kept for a while: where `set_aside` and `bring_back` are written."""
+        return type(self).set_aside is not Driver.set_aside
 
     def snippets(self) -> Sequence[Snippet]:
         """How to use it, for the customer's dashboard."""

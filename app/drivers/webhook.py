@@ -6,8 +6,8 @@ headers of a call are in `webhook_wire.py`; this file says what the answers mean
 
     2xx               done; a body is read where the verb needs one
     202, 408, 409, 425, 429, 5xx, network, time-out    `Retry`, after what `Retry-After` says if it is there
-    422 + message     `Refused` with that message, where a customer asked (provision, change_plan, rotate)
-    404, 410          done for deprovision; 410 for retire; nothing to measure for usage
+    422 + message     `Refused` with that message, where somebody asked (provision, change_plan, rotate, bring_back)
+    404, 410          done for deprovision and set_aside; 410 for retire; nothing to measure for usage
     501               the other side lacks the verb: fine for usage and restrict, which a service need not have
     anything else     `WebhookError`: a bug or a wrong setting on one of the two sides
 """
@@ -25,7 +25,19 @@ from app.drivers.base import Driver, Measure, Provisioned, ResourceInfo, Snippet
 from app.drivers.webhook_wire import WebhookError, checked_secrets, checked_url, encode, post, wait_asked_for
 from app.errors import Refused, Retry
 
-Verb = Literal["provision", "change_plan", "rotate", "retire", "deprovision", "usage", "restrict"]
+Verb = Literal[
+    "provision",
+    "change_plan",
+    "rotate",
+    "retire",
+    "deprovision",
+    "usage",
+    "restrict",
+    "suspend",
+    "resume",
+    "set_aside",
+    "bring_back",
+]
 
 _LONGEST_MESSAGE = 500
 _NOT_NOW = frozenset({202, 408, 409, 425, 429})
@@ -33,6 +45,7 @@ _NOT_NOW = frozenset({202, 408, 409, 425, 429})
 _AS_GOOD_AS_DONE: Mapping[Verb, frozenset[int]] = {
     "retire": frozenset({410}),
     "deprovision": frozenset({404, 410}),
+    "set_aside": frozenset({404, 410}),
     "usage": frozenset({404, 410, 501}),
     "restrict": frozenset({501}),
 }
@@ -84,6 +97,8 @@ class Webhook(Driver):
             call then carries both signatures, and the other side may change over at any moment.
         terms: whatever the other side needs to know of this plan, as JSON; sent with each call.
         snippets: how customers use the service, for the dashboard.
+        can_suspend: the other side knows the verbs `suspend` and `resume`.
+        can_set_aside: the other side knows the verbs `set_aside` and `bring_back`.
         timeout: for a whole call, from connecting to the last byte of the answer.
         transport: replaces the network in tests.
         now: seconds since 1970, for the signature and for `Retry-After` dates.
@@ -96,6 +111,8 @@ class Webhook(Driver):
         *,
         terms: Mapping[str, Any] = _NO_TERMS,
         snippets: Sequence[Snippet] = (),
+        can_suspend: bool = False,
+        can_set_aside: bool = False,
         timeout: timedelta = timedelta(seconds=20),
         transport: httpx2.AsyncBaseTransport | None = None,
         now: Callable[[], float] = time.time,
@@ -104,6 +121,8 @@ class Webhook(Driver):
         self._secrets = checked_secrets(secrets)
         self._terms = terms
         self._snippets = tuple(snippets)
+        self._can_suspend = can_suspend
+        self._can_set_aside = can_set_aside
         self._timeout = timeout
         self._transport = transport
         self._now = now
@@ -147,6 +166,26 @@ class Webhook(Driver):
     async def restrict(self, resource: ResourceInfo, *, read_only: bool) -> None:
         await self._call("restrict", resource, read_only=read_only)
 
+    async def suspend(self, resource: ResourceInfo) -> None:
+        await self._call("suspend", resource)
+
+    async def resume(self, resource: ResourceInfo) -> None:
+        await self._call("resume", resource)
+
+    async def set_aside(self, resource: ResourceInfo) -> None:
+        await self._call("set_aside", resource)
+
+    async def bring_back(self, resource: ResourceInfo) -> Provisioned:
+        return await self._make("bring_back", resource, changes=_changes(resource))
+
+    @property
+    def can_suspend(self) -> bool:
+        return self._can_suspend
+
+    @property
+    def can_set_aside(self) -> bool:
+        return self._can_set_aside
+
     def snippets(self) -> Sequence[Snippet]:
         return self._snippets
 
@@ -179,6 +218,7 @@ class Webhook(Driver):
             "region": resource.region,
             "options": dict(resource.options),
             "generation": resource.generation,
+            "suspended": resource.is_suspended,
             "changes": _changes(resource),
             "details": resource.details.get("partner", {}),
         }

@@ -216,3 +216,118 @@ class DriverContract:
         titles = [snippet.title for snippet in driver.snippets()]
         assert len(set(titles)) == len(titles)
         assert all(any(name in snippet.text for name in made.config) for snippet in driver.snippets())
+
+    async def test_a_suspended_resource_lets_nobody_in_until_it_is_resumed(self, driver: Driver, works: Works):
+        if not driver.can_suspend:
+            pytest.skip("this driver cannot suspend")
+        resource = new_resource()
+        old = await driver.provision(resource)
+        resource = follow(resource, old, generation=2)
+        new = await driver.rotate(resource)
+        suspended = follow(resource, new, is_suspended=True)
+        for _ in range(2):
+            await driver.suspend(suspended)
+            assert not await works(old.config)
+            assert not await works(new.config)
+        for _ in range(2):
+            await driver.resume(follow(resource, new))
+            assert await works(old.config)
+            assert await works(new.config)
+
+    async def test_two_resources_are_not_suspended_together(self, driver: Driver, works: Works):
+        if not driver.can_suspend:
+            pytest.skip("this driver cannot suspend")
+        one, other = new_resource(), new_resource()
+        made_one, made_other = await driver.provision(one), await driver.provision(other)
+        await driver.suspend(follow(one, made_one, is_suspended=True))
+        assert not await works(made_one.config)
+        assert await works(made_other.config)
+
+    async def test_no_other_verb_opens_a_suspended_resource(self, driver: Driver, works: Works):
+        if not driver.can_suspend:
+            pytest.skip("this driver cannot suspend")
+        resource = new_resource()
+        made = await driver.provision(resource)
+        suspended = follow(resource, made, is_suspended=True)
+        await driver.suspend(suspended)
+        changed = await driver.change_plan(follow(suspended, made, plan="bigger"))
+        assert changed.config == made.config
+        assert await driver.provision(suspended) == made
+        rotated = await driver.rotate(follow(suspended, made, generation=2))
+        await driver.usage(suspended)
+        await driver.restrict(suspended, read_only=True)
+        await driver.restrict(suspended, read_only=False)
+        assert not await works(made.config)
+        assert not await works(rotated.config)
+        await driver.resume(follow(resource, rotated, generation=2))
+        assert await works(rotated.config)
+
+    async def test_what_is_suspended_can_be_deprovisioned_and_what_was_never_made_suspended(
+        self, driver: Driver, works: Works
+    ):
+        if not driver.can_suspend:
+            pytest.skip("this driver cannot suspend")
+        resource = new_resource()
+        await driver.suspend(resource)
+        await driver.resume(resource)
+        made = await driver.provision(resource)
+        await driver.suspend(follow(resource, made))
+        await driver.deprovision(follow(resource, made))
+        await driver.resume(follow(resource, made))
+        assert not await works(made.config)
+
+    async def test_what_is_set_aside_lets_nobody_in_and_comes_back_with_another_credential(
+        self, driver: Driver, works: Works
+    ):
+        if not driver.can_set_aside:
+            pytest.skip("this driver cannot set anything aside")
+        resource = new_resource()
+        made = await driver.provision(resource)
+        resource = follow(resource, made)
+        await asyncio.gather(driver.set_aside(resource), driver.set_aside(resource))
+        await driver.set_aside(resource)
+        assert not await works(made.config)
+        resource = follow(resource, made, generation=2)
+        back, again = await driver.bring_back(resource), await driver.bring_back(resource)
+        assert back == again
+        assert back.config.keys() == made.config.keys()
+        assert not secret_parts(back.config) & secret_parts(made.config)
+        assert await works(back.config)
+        assert not await works(made.config)
+        await driver.set_aside(follow(resource, back))
+        assert not await works(back.config)
+        third = await driver.bring_back(follow(resource, back, generation=3))
+        assert await works(third.config)
+        await driver.deprovision(follow(resource, third))
+        assert not await works(third.config)
+
+    async def test_what_was_suspended_is_set_aside_and_comes_back_open(self, driver: Driver, works: Works):
+        if not (driver.can_suspend and driver.can_set_aside):
+            pytest.skip("this driver cannot do both")
+        resource = new_resource()
+        made = await driver.provision(resource)
+        await driver.suspend(follow(resource, made, is_suspended=True))
+        await driver.set_aside(follow(resource, made))
+        back = await driver.bring_back(follow(resource, made, generation=2))
+        assert await works(back.config)
+
+    async def test_setting_aside_what_was_never_made_or_is_gone_is_fine(self, driver: Driver, works: Works):
+        if not driver.can_set_aside:
+            pytest.skip("this driver cannot set anything aside")
+        resource = new_resource()
+        await driver.set_aside(resource)
+        made = await driver.provision(resource)
+        resource = follow(resource, made)
+        await driver.set_aside(resource)
+        await driver.deprovision(resource)
+        await driver.set_aside(resource)
+        await driver.deprovision(resource)
+        assert not await works(made.config)
+
+    async def test_generations_in_use_are_generations_and_numbers(self, driver: Driver):
+        resource = new_resource()
+        made = await driver.provision(resource)
+        in_use = await driver.in_use(follow(resource, made))
+        assert in_use is None or all(generation >= 1 and number >= 0 for generation, number in in_use.items())
+        await driver.deprovision(follow(resource, made))
+        assert not await driver.in_use(follow(resource, made))

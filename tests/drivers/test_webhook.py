@@ -29,7 +29,9 @@ SECRET = "secret-" + "n" * 40
 OLD_SECRET = "secret-" + "o" * 40
 NOW = 1_763_719_200.0  # 2025-11-21 10:00:00 UTC
 MADE = {"config": {"ACME_MAIL_URL": "https://mail.example.com"}}
-VERBS = ("provision", "change_plan", "rotate", "retire", "deprovision", "usage", "restrict")
+MAKING = ("provision", "change_plan", "rotate", "bring_back")
+CLOSING = ("suspend", "resume", "set_aside")
+VERBS = (*MAKING, "retire", "deprovision", "usage", "restrict", *CLOSING)
 NOT_NOW = (202, 408, 409, 425, 429, 500, 502, 503, 504)
 
 
@@ -101,13 +103,14 @@ def run_receiver(monkeypatch: pytest.MonkeyPatch, *secrets: str) -> dict:
 class TestContract(DriverContract):
     @pytest.fixture
     def driver(self, receiver: dict) -> Webhook:
-        return webhook(httpx2.ASGITransport(receiver["app"]), now=time.time)
+        return webhook(httpx2.ASGITransport(receiver["app"]), now=time.time, can_suspend=True, can_set_aside=True)
 
     @pytest.fixture
     def works(self, receiver: dict) -> Works:
         async def works(config) -> bool:
             url = httpx2.URL(config["ACME_MAIL_URL"])
-            return url.password in receiver["passwords"].get(url.username, {}).values()
+            knows = url.password in receiver["passwords"].get(url.username, {}).values()
+            return knows and url.username not in receiver["suspended"]
 
         return works
 
@@ -224,6 +227,7 @@ async def test_a_call_tells_all_about_the_resource_and_the_plan():
             "region": "amazon-web-services::us-east-1",
             "options": {},
             "generation": 1,
+            "suspended": False,
             "changes": 0,
             "details": {},
         },
@@ -244,7 +248,7 @@ async def test_a_call_is_signed_with_every_secret_newest_first():
 @pytest.mark.parametrize("verb", VERBS)
 async def test_the_secret_is_sent_only_where_a_credential_is_made(verb: str):
     body = json.loads((await sent(verb, new_resource())).content)
-    assert ("secret" in body) == (verb in {"provision", "change_plan", "rotate"})
+    assert ("secret" in body) == (verb in MAKING)
     assert ("read_only" in body) == (verb == "restrict")
 
 
@@ -332,7 +336,7 @@ async def test_a_config_is_taken_over(code: int):
     assert made.message == "Your mailbox is ready."
 
 
-@pytest.mark.parametrize("verb", ["retire", "deprovision", "restrict"])
+@pytest.mark.parametrize("verb", ["retire", "deprovision", "restrict", *CLOSING])
 @pytest.mark.parametrize("code", [200, 201, 204])
 async def test_where_nothing_is_asked_for_any_2xx_is_done_and_its_body_ignored(verb: str, code: int):
     async with answering(status(code, content=b"all fine" * 100_000)) as driver:
@@ -380,7 +384,7 @@ def test_no_retry_after_is_too_odd_to_be_read(retry_after: str):
     assert wait is None or timedelta(seconds=1) <= wait <= timedelta(hours=1)
 
 
-@pytest.mark.parametrize("verb", ["provision", "change_plan", "rotate"])
+@pytest.mark.parametrize("verb", MAKING)
 async def test_a_422_with_a_message_is_a_no_for_the_customer(verb: str):
     async with answering(
         status(422, json={"message": "You have 3 mailboxes,\n\tbasic holds one.\x00\u202e"})
@@ -420,8 +424,8 @@ async def test_a_422_without_a_message_is_an_error_and_not_a_no(body: bytes):
             await driver.provision(new_resource())
 
 
-@pytest.mark.parametrize("verb", ["retire", "deprovision", "usage", "restrict"])
-async def test_there_is_no_saying_no_where_no_customer_asked(verb: str):
+@pytest.mark.parametrize("verb", ["retire", "deprovision", "usage", "restrict", *CLOSING])
+async def test_there_is_no_saying_no_where_nobody_waits_for_an_answer(verb: str):
     async with answering(status(422, json={"message": "I would rather not."})) as driver:
         with pytest.raises(WebhookError, match=f"422 to {verb}"):
             await do(driver, verb)
@@ -430,6 +434,7 @@ async def test_there_is_no_saying_no_where_no_customer_asked(verb: str):
 AS_GOOD_AS_DONE = {
     "retire": {410},
     "deprovision": {404, 410},
+    "set_aside": {404, 410},
     "usage": {404, 410, 501},
     "restrict": {501},
 }
@@ -685,3 +690,17 @@ async def test_closing_a_driver_twice_or_unopened_is_fine():
 async def test_the_snippets_are_those_of_the_price_list():
     snippet = Snippet(title="curl", text="curl $ACME_MAIL_URL")
     assert list(Webhook(URL, [SecretStr(SECRET)], snippets=[snippet]).snippets()) == [snippet]
+
+
+async def test_only_who_says_so_is_asked_to_suspend_or_to_set_aside():
+    wire = Wire(lambda _: status(204))
+    assert (webhook(wire).can_suspend, webhook(wire).can_set_aside) == (False, False)
+    assert (webhook(wire, can_suspend=True).can_suspend, webhook(wire, can_set_aside=True).can_set_aside) == (
+        True,
+        True,
+    )
+
+
+async def test_a_call_about_a_suspended_resource_says_that_it_is():
+    request = await sent("change_plan", replace(new_resource(), is_suspended=True))
+    assert json.loads(request.content)["resource"]["suspended"] is True

@@ -1,11 +1,12 @@
 """The `postgres` driver: what each verb does to one database on the shared server."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from psycopg import AsyncConnection
 
 from app.drivers.base import Driver, Measure, Provisioned, ResourceInfo, Snippet
+from app.drivers.postgres import closing
 from app.drivers.postgres.read_only import make_read_only, make_writable
 from app.drivers.postgres.roles import (
     Names,
@@ -13,7 +14,6 @@ from app.drivers.postgres.roles import (
     drop_role,
     let_in,
     logins,
-    retire_logins,
     shut_out,
 )
 from app.drivers.postgres.server import (
@@ -121,20 +121,17 @@ class Postgres(Driver):
 
     async def retire(self, resource: ResourceInfo) -> None:
         """End the sessions of older logins and drop them."""
-        names = Names(resource.uuid)
         async with self.server.operation_on(resource.uuid) as admin:
-            found = await logins(admin, names)
-            older = [login for generation, login in found.items() if generation < resource.generation]
-            if older:
-                await retire_logins(self.server, admin, names, older)
+            await closing.retire_older(self.server, admin, Names(resource.uuid), resource.generation)
 
     async def deprovision(self, resource: ResourceInfo) -> None:
-        """Drop the database and all its roles."""
+        """Drop the database, also one that was set aside, and all its roles."""
         names = Names(resource.uuid)
         async with self.server.operation_on(resource.uuid) as admin:
             roles = list((await logins(admin, names)).values())
             await shut_out(admin, roles)
-            await run(admin, "DROP DATABASE IF EXISTS {database} WITH (FORCE)", database=names.database)
+            for database in (names.database, names.kept):
+                await run(admin, "DROP DATABASE IF EXISTS {database} WITH (FORCE)", database=database)
             for role in (*roles, names.reader, names.owner):
                 await drop_role(self.server, admin, role)
 
@@ -143,7 +140,7 @@ class Postgres(Driver):
         names = Names(resource.uuid)
         async with self.server.operation() as admin:
             await close_other_databases(admin)  # those made since the last provision
-            if not await _database_exists(admin, names):
+            if not await closing.database_exists(admin, names.database):
                 return ()
             found = await admin.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND starts_with(usename::text, %s)",
@@ -170,6 +167,40 @@ class Postgres(Driver):
             else:
                 await make_writable(self.server, admin, names)
 
+    async def in_use(self, resource: ResourceInfo) -> Mapping[int, int]:
+        """Open sessions of each login."""
+        async with self.server.operation() as admin:
+            return await closing.sessions_by_generation(admin, Names(resource.uuid))
+
+    async def suspend(self, resource: ResourceInfo) -> None:
+        """End all sessions and let nobody log in."""
+        async with self.server.operation_on(resource.uuid) as admin:
+            await closing.suspend(admin, Names(resource.uuid))
+
+    async def resume(self, resource: ResourceInfo) -> None:
+        """Let every login in again, with the password it had."""
+        async with self.server.operation_on(resource.uuid) as admin:
+            await closing.resume(admin, Names(resource.uuid))
+
+    async def set_aside(self, resource: ResourceInfo) -> None:
+        """Close the database and rename it."""
+        async with self.server.operation_on(resource.uuid) as admin:
+            await closing.set_aside(admin, Names(resource.uuid))
+
+    async def bring_back(self, resource: ResourceInfo) -> Provisioned:
+        """Give the database its name again and a new login; the older ones are dropped.
+
+        Raises:
+            Refused: it is gone, or the server has no room for the plan's connections.
+        """
+        names = Names(resource.uuid)
+        async with self.server.operation_on(resource.uuid) as admin:
+            await closing.bring_back(admin, names, connections=self.connections)
+            await self._set_limits(admin, names)
+            await closing.retire_older(self.server, admin, names, resource.generation)
+            await self._let_in(admin, names, resource)
+        return self._provisioned(resource, names)
+
     def snippets(self) -> Sequence[Snippet]:
         """How to connect from a shell and the common languages, and how to free space while read-only."""
         return snippets(self.config_var)
@@ -179,7 +210,7 @@ class Postgres(Driver):
         and stay. `template0` has nothing in it that somebody added.
         """
         async with one_at_a_time(admin):
-            if await _database_exists(admin, names):
+            if await closing.database_exists(admin, names.database):
                 return
             await refuse_without_room(admin, names.database, self.connections)
             await run(
@@ -218,7 +249,8 @@ class Postgres(Driver):
                 await run(inside, "ALTER SCHEMA public OWNER TO {owner}", owner=owner)
 
     async def _let_in(self, admin: AsyncConnection, names: Names, resource: ResourceInfo) -> None:
-        await let_in(admin, names, resource.generation, _password(resource))
+        password, is_suspended = _password(resource), resource.is_suspended
+        await let_in(admin, names, resource.generation, password, is_suspended=is_suspended)
 
     def _provisioned(self, resource: ResourceInfo, names: Names) -> Provisioned:
         login = names.login(resource.generation)
@@ -232,11 +264,6 @@ def _password(resource: ResourceInfo) -> str:
 
 def _milliseconds(duration: timedelta) -> int:
     return duration // timedelta(milliseconds=1)
-
-
-async def _database_exists(admin: AsyncConnection, names: Names) -> bool:
-    found = await admin.execute("SELECT FROM pg_database WHERE datname = %s", [names.database])
-    return found.rowcount > 0
 
 
 async def _size(admin: AsyncConnection, names: Names) -> int:

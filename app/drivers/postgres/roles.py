@@ -33,6 +33,11 @@ class Names:
         return f"addon_{self.uuid.hex}"
 
     @property
+    def kept(self) -> str:
+        """The database's name while it is set aside (see `closing`)."""
+        return f"{self.database}_kept"
+
+    @property
     def owner(self) -> str:
         return self.database
 
@@ -65,14 +70,20 @@ async def create_role(admin: AsyncConnection, role: str) -> None:
             await run(admin, "GRANT {role} TO CURRENT_USER", role=role)
 
 
-async def let_in(admin: AsyncConnection, names: Names, generation: int, password: str) -> None:
-    """Make the login of `generation` work with `password`; run again it repairs what the customer changed."""
+async def let_in(
+    admin: AsyncConnection, names: Names, generation: int, password: str, *, is_suspended: bool = False
+) -> None:
+    """Make the login of `generation` work with `password`; run again it repairs what the customer changed.
+
+    While the database is suspended the login is made all the same, and cannot log in yet.
+    """
     login = names.login(generation)
     # Hashed here, as a client does it: the server, its log and its statistics see no clear text.
     verifier = admin.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256").decode()
     async with admin.transaction():
         await create_role(admin, login)
-        statement = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(login), sql.Literal(verifier))
+        may = sql.SQL("NOLOGIN" if is_suspended else "LOGIN")
+        statement = sql.SQL("ALTER ROLE {} {} PASSWORD {}").format(sql.Identifier(login), may, sql.Literal(verifier))
         await admin.execute(statement)
         await act_as(admin, names, login, names.reader if await role_exists(admin, names.reader) else names.owner)
 
