@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 
 import httpx2
 
-from app.simulator import AddOnFailed, Simulator, attaching
+from app.simulator import AddOnFailed, Simulator, apps, attaching
 from app.simulator.exchanges import Message, record_exchange
 from app.simulator.offer import Offer
 from app.simulator.records import AddOn, App, Exchange
@@ -92,6 +92,7 @@ class Bench:
     transport: httpx2.AsyncBaseTransport | None = None
     _client: httpx2.AsyncClient = field(init=False, repr=False)
     _made: set[str] = field(default_factory=set)
+    _apps: list[App] = field(default_factory=list)
     _kinds: dict[str, int | None] = field(default_factory=dict)
     measured: dict[str, str] = field(default_factory=dict)
     # Whether the add-on subscribes to webhooks; None until that was looked at.
@@ -204,7 +205,9 @@ class Bench:
     def app(self, *, region: str | None = None) -> App:
         """Make an app for this check."""
         region = region or self.offer.app_regions[0]
-        return self.world.create_app(f"conform-{uuid4().hex[:12]}", region=region)
+        app = self.world.create_app(f"conform-{uuid4().hex[:12]}", region=region)
+        self._apps.append(app)
+        return app
 
     def draft(
         self, plan: str | None = None, *, options: Mapping[str, Any] | None = None, region: str | None = None
@@ -335,6 +338,11 @@ class Bench:
             if answer.is_success or answer.status in {404, 410}:
                 self.journal.discard(uuid)
         self._made.clear()
+        for app in self._apps:
+            for draft in [one for one in self.world.installed() if one.app_id == app.id]:
+                self.world.remove(draft, "by the conformance checker.")
+            await apps.delete(self.world, self.simulator.calls, app, by=self.world.customers[app.owner_id])
+        self._apps.clear()
 
 
 def is_loopback(host: str | None) -> bool:
