@@ -56,7 +56,7 @@ async def _survives(bench: Bench, kind: str, trouble: str, *, status: int = 503)
     return addon
 
 
-@must("config", ASYNC_PROVISIONING, needs=["background-provision-ends"])
+@must("config", ASYNC_PROVISIONING, needs=["provision-works"])
 async def pushed_config_is_accepted(bench: Bench) -> None:
     """Config that is pushed has only names of the manifest and only strings, so that Heroku takes it."""
     if not bench.offer.config_vars:
@@ -75,7 +75,7 @@ def _refused(bench: Bench, addon: AddOn) -> list[Exchange]:
     return [one for one in background.pushes(bench, addon) if one.status in {400, 422}]
 
 
-@should("config", MANIFEST, needs=["pushed-config-is-accepted"])
+@should("config", MANIFEST, needs=["pushed-config-is-accepted", "background-provision-ends"])
 async def every_config_var_of_the_manifest_is_pushed(bench: Bench) -> None:
     """A resource that is provisioned in the background has a value for each config var that the manifest names."""
     if not bench.offer.config_vars:
@@ -93,13 +93,17 @@ async def every_config_var_of_the_manifest_is_pushed(bench: Bench) -> None:
         )
 
 
-@must("config", MANIFEST, needs=["pushed-config-is-accepted"])
+@must("config", MANIFEST, needs=["pushed-config-is-accepted", "background-provision-ends"])
 async def pushed_config_is_usable(bench: Bench) -> None:
     """Pushed config vars are texts an app can boot with; what is named _URL has a scheme and a host elsewhere."""
     must_be_usable(bench, (await _provisioned(bench)).config)
 
 
-@must("config", PLATFORM_API, needs=["pushed-config-is-accepted", "config-comes-before-the-announcement"])
+@must(
+    "config",
+    PLATFORM_API,
+    needs=["pushed-config-is-accepted", "background-provision-ends", "config-comes-before-the-announcement"],
+)
 async def config_push_is_repeated_after_429(bench: Bench) -> None:
     """A config push that meets Heroku's rate limit (429) is sent again, and the resource is provisioned with it."""
     await _survives(bench, "rate_limit", "a 429")
@@ -120,13 +124,21 @@ async def config_push_waits_as_long_as_retry_after_says(bench: Bench) -> None:
         )
 
 
-@must("config", PLATFORM_API, needs=["pushed-config-is-accepted", "config-comes-before-the-announcement"])
+@must(
+    "config",
+    PLATFORM_API,
+    needs=["pushed-config-is-accepted", "background-provision-ends", "config-comes-before-the-announcement"],
+)
 async def config_push_is_repeated_after_503(bench: Bench) -> None:
     """A config push that Heroku answers with 503 is sent again, and the resource is provisioned with it."""
     await _survives(bench, "error", "a 503")
 
 
-@must("config", PLATFORM_API, needs=["pushed-config-is-accepted", "config-comes-before-the-announcement"])
+@must(
+    "config",
+    PLATFORM_API,
+    needs=["pushed-config-is-accepted", "background-provision-ends", "config-comes-before-the-announcement"],
+)
 async def config_push_is_repeated_after_a_dropped_connection(bench: Bench) -> None:
     """A config push whose connection broke is sent again, and the resource is provisioned with it."""
     await _survives(bench, "drop", "a dropped connection")

@@ -18,6 +18,7 @@ from .restarting import restart
     PARTNER_API,
     needs=[
         "pushed-config-is-accepted",
+        "background-provision-ends",
         "config-vars-can-be-used",
         "plan-change-works",
         "change-to-the-same-plan-succeeds",

@@ -51,7 +51,14 @@ async def equal_requests_at_once_make_one_resource(bench: Bench) -> None:
 
 
 @must(
-    "races", ASYNC_PROVISIONING, needs=["pushed-config-is-accepted", "nothing-is-said-twice", "grant-is-exchanged-once"]
+    "races",
+    ASYNC_PROVISIONING,
+    needs=[
+        "pushed-config-is-accepted",
+        "background-provision-ends",
+        "nothing-is-said-twice",
+        "grant-is-exchanged-once",
+    ],
 )
 async def equal_requests_at_once_are_worked_on_once(bench: Bench) -> None:
     """The same request twenty times at once, for a plan made in the background: its work is done and told once."""
