@@ -24,7 +24,6 @@ from rich.progress import MofNCompleteColumn, Progress
 from app.commands import operators
 from app.commands.terminal import clear_errors
 from app.conformance import page as conformance_page
-from app.conformance.bench import Target
 from app.conformance.command_line import conform_command
 from app.conformance.options import Options as ConformOptions
 from app.conformance.page_run import PageRun
@@ -33,9 +32,9 @@ from app.dev import run as dev_run
 from app.dev.folder import DEV_FOLDER
 from app.log import configure_logging
 from app.main import create_app
+from app.operations.reencrypt import count_rows
+from app.operations.reencrypt import reencrypt as reencrypt_rows
 from app.plans import plans
-from app.resources.reencrypt import count_resources
-from app.resources.reencrypt import reencrypt as reencrypt_resources
 from app.settings import BadSettingsError, Settings, read_database_url, read_settings
 from app.simulator import starting
 from app.simulator.portal.manifests import refusals as manifest_refusals
@@ -132,8 +131,8 @@ def reencrypt() -> None:
         total = 0
         async with open_context(settings) as context:
             with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=Console()) as progress:
-                bar = progress.add_task("Resources", total=await count_resources(context))
-                async for looked_at, renewed in reencrypt_resources(context):
+                bar = progress.add_task("Rows", total=await count_rows(context))
+                async for looked_at, renewed in reencrypt_rows(context):
                     progress.advance(bar, looked_at)
                     total += renewed
         return total
@@ -182,8 +181,8 @@ def simulate(
         simulator = ready.simulator
         own_port = ready.listener.getsockname()[1]
         repeated = ConformOptions(manifest, base_url, sso_url, own_port, tuple(plan or ()))
-        checked = Target(ready.addon_base_url, ready.addon_sso_url)
-        simulator.add_section(conformance_page.section(PageRun(simulator, checked, repeated)))
+        checked = PageRun(simulator, repeated.target(ready, os.environ), repeated)
+        simulator.add_section(conformance_page.section(checked))
         configure_logging(os.environ.get("LOG_FORMAT", "console"))
         if not quiet:
             owner = next(iter(simulator.world.customers.values()))

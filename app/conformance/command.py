@@ -20,7 +20,7 @@ from app.simulator.masking import masked_url
 from app.simulator.starting import CannotStart, PriceList, Started
 
 from . import leftovers, serving
-from .bench import Bench, Target
+from .bench import Bench
 from .journal import Journal
 from .options import Options, Unusable
 from .reports import Format, write
@@ -104,15 +104,8 @@ async def _with_bench(options: Options, environ: Mapping[str, str], price_list: 
         sso_url=options.sso_url,
         plans=price_list,
     ) as ready:
-        target = Target(
-            ready.addon_base_url,
-            ready.addon_sso_url,
-            options.patience,
-            options.restart_command,
-            str(options.log_file) if options.log_file else None,
-        )
         journal = _journal(options.journal_path(ready.simulator.world.offer.slug))
-        async with Bench(ready.simulator, target, journal) as bench:
+        async with Bench(ready.simulator, options.target(ready, environ), journal) as bench:
             return await action(bench, ready)
 
 

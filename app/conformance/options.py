@@ -2,12 +2,14 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.simulator.masking import masked_url
+from app.simulator.starting import Started
 
+from .bench import Target
 from .reports import Format, format_of
 from .requirement import Level
 
@@ -43,6 +45,18 @@ class Options:
     def journal_path(self, slug: str) -> Path:
         """Where the run notes what it makes: by default a file for each add-on in the current folder."""
         return self.journal or _FOLDER / f"{re.sub('[^a-z0-9-]', '-', slug.lower())}.json"
+
+    def target(self, ready: Started, environ: Mapping[str, str]) -> Target:
+        """Return the add-on under test. What it still accepts after a change of secrets is told by `environ` alone."""
+        return Target(
+            ready.addon_base_url,
+            ready.addon_sso_url,
+            self.patience,
+            self.restart_command,
+            str(self.log_file) if self.log_file else None,
+            previous_password=environ.get("ADDON_PASSWORD_PREVIOUS"),
+            previous_salt=environ.get("ADDON_SSO_SALT_PREVIOUS"),
+        )
 
     def formats(self) -> dict[Path, Format]:
         """Tell the format of each output: `form`, else what the file's ending says."""

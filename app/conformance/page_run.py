@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -40,7 +39,6 @@ class PageRun:
     done_count: int = 0
     is_complete: bool = True
     started_at: datetime | None = None
-    seconds: float = 0
     _found: dict[str, Result] = field(default_factory=dict)
     _task: asyncio.Task[None] | None = None
 
@@ -84,14 +82,14 @@ class PageRun:
             base_url=masked_url(self.target.base_url),
             manifest=self.options.manifest.name,
             started_at=self.started_at or datetime.now(UTC),
-            seconds=self.seconds,
+            seconds=sum(one.seconds for one in self.results),
             results=self.results,
             repeat=self.options.repeat,
             is_complete=self.is_complete,
         )
 
     async def _work(self) -> None:
-        world, started = self.simulator.world, time.monotonic()
+        world = self.simulator.world
         apps_before, offset = set(world.apps), world.clock_offset
         try:
             async with Bench(self.simulator, self.target, Journal(None), self.transport) as bench:
@@ -101,7 +99,7 @@ class PageRun:
                 except asyncio.CancelledError:
                     await self._clean_up(bench)
         finally:
-            self.current, self.seconds = None, time.monotonic() - started
+            self.current = None
             await self._remove_apps(apps_before)
             _set_clock_back(world, offset)
 

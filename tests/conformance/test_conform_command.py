@@ -115,6 +115,13 @@ class TestARun:
         assert "provision-works" not in result.stdout
         assert "SHOULD " not in result.stdout
 
+    def test_learns_the_previous_password_from_the_environment_and_tells_nobody(self, words, monkeypatch):
+        monkeypatch.setenv("ADDON_PASSWORD_PREVIOUS", "no-longer-valid-4711")
+        result = conform(*words, "--only", "previous-password-and-salt-still-work")
+        assert result.exit_code == 1
+        assert "With the previous one: The answer was 401." in result.stdout
+        assert "no-longer-valid-4711" not in result.output
+
     def test_that_is_interrupted_cleans_up_and_ends_with_130(self, words):
         command = [sys.executable, "-m", "app", "conform", *words, "--output", "r.json"]
         with subprocess.Popen(
