@@ -14,6 +14,7 @@ from checking import check
 from checking_on_sockets import check_on_sockets
 
 from app.conformance.requirements import ALL
+from app.conformance.run import Result
 
 TABLE = Path(__file__).parent.parent.parent / "docs" / "conformance-faults.md"
 _AT_ONCE = 3
@@ -50,7 +51,7 @@ async def seen_with(name: str | None) -> list[Seen]:
     fault = BY_NAME[name] if name else Fault("", "", frozenset())
     faults = [name] if name else []
     api = MANIFEST["api"] | dict(fault.manifest)
-    requirements = [one for one in ALL if fault.only in {None, one.id}]
+    requirements = [one for one in ALL if not fault.only or {one.group, one.id} & set(fault.only)]
     with TemporaryDirectory() as place:
         folder = Path(place)
         if fault.is_on_sockets:
@@ -65,6 +66,10 @@ async def seen_with(name: str | None) -> list[Seen]:
                 log_path=folder / "addon.log",
                 patience=fault.patience,
             )
+    return seen(results)
+
+
+def seen(results: Iterable[Result]) -> list[Seen]:
     return [Seen(one.requirement.id, one.requirement.group, one.outcome, one.reason) for one in results]
 
 
@@ -73,8 +78,8 @@ def observe(names: Iterable[str] | None = None) -> dict[str, list[Seen]]:
     names = [fault.name for fault in FAULTS] if names is None else list(names)
     parts = [names[start::_PROCESSES] for start in range(_PROCESSES)]
     with ProcessPoolExecutor(_PROCESSES, get_context("spawn")) as pool:
-        seen = {name: results for part in pool.map(_observe_part, parts) for name, results in part.items()}
-    return {name: seen[name] for name in names}
+        known = {name: results for part in pool.map(_observe_part, parts) for name, results in part.items()}
+    return {name: known[name] for name in names}
 
 
 def _observe_part(names: Sequence[str]) -> dict[str, list[Seen]]:
