@@ -1,9 +1,10 @@
 """What the add-on can do wrong, one fault at a time: most of it has been read in add-ons that were sold.
 
 `may_trip` names the groups of requirements that may notice. A fault with a `manifest` is in that file alone: its keys
-replace those of the manifest's `api`. All checks are run against each, but against one with `only`, groups or
-ids, which takes too long for the rest or whose leftovers disturb them, and against one that `is_on_sockets`, which takes a process that can be killed: there those groups.
-`patience`, in seconds, is short where something never comes.
+replace those of the manifest's `api`. All checks are run against each fault, with two exceptions: of one with `only`,
+which takes too long for the rest or whose leftovers disturb them, these groups or ids; of one that `is_on_sockets`,
+which takes a process that can be killed, the groups it may trip. `patience`, in seconds, is short where something
+never comes.
 """
 
 from collections.abc import Mapping
