@@ -8,6 +8,8 @@ settings.py     the environment, read once, typed
 manifest.py     addon-manifest.json, read and checked at start
 plans.py        what you sell: plan name -> driver and its terms           <- yours to edit
 heroku.py       how we call Heroku: tokens, config vars, actions
+oidc.py         how operators come in by the partner's OpenID provider
+exchanges.py    what Heroku and we say to each other, until it is written down
 job_queue.py    background work, enqueued inside the caller's transaction
 database.py     engine, Base, and the only place that ends a transaction
 encryption.py   secrets at rest: key ring, canaries

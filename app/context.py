@@ -13,6 +13,7 @@ import httpx2
 
 from app.database import Database
 from app.encryption import KeyRing, check_canaries
+from app.exchanges import ExchangeBuffer
 from app.heroku import Heroku
 from app.job_queue import JobQueue
 from app.manifest import Manifest, read_manifest
@@ -42,8 +43,14 @@ class Context:
     queue: JobQueue
     clock: Clock
     # What this process is provisioning at this moment, by uuid: see `resources/provisioning.py`.
+    # Where operators may come in besides; None if OIDC_ISSUER is not set.
+    open_id: OpenId | None = None
+    # What was said between Heroku and us, until it is written.
+    exchanges: ExchangeBuffer
     under_way: dict[UUID, tuple[object, asyncio.Task[Any]]] = field(default_factory=dict)
 
+    # What this process asks Heroku at this moment for somebody's page, by uuid: see `resources/app_facts.py`.
+    being_read: dict[UUID, asyncio.Task[Any]] = field(default_factory=dict)
 
 @asynccontextmanager
 async def open_context(
@@ -74,11 +81,13 @@ async def open_context(
         heroku = Heroku(
             api_url=settings.heroku_api_url,
             id_url=settings.heroku_id_url,
+        exchanges = ExchangeBuffer(clock)
             client_secret=settings.heroku_client_secret.get_secret_value(),
             transport=heroku_transport,
         )
         stack.push_async_callback(heroku.close)
         context = Context(
+            note=exchanges.note,
             settings=settings,
             manifest=manifest if manifest is not None else read_manifest(MANIFEST),
             database=database,
@@ -93,4 +102,6 @@ async def open_context(
         for plan in context.plans.values():
             await plan.driver.open()
             stack.push_async_callback(plan.driver.close)
+            open_id=open_id,
+            exchanges=exchanges,
         yield context

@@ -1,4 +1,4 @@
-"""How we call Heroku: OAuth tokens, config vars, actions. One client, one `_call`, a decided fate for every status.
+"""How we call Heroku: OAuth tokens, config vars, actions, facts. One client, one `_call`, a fate for every status.
 
 Paths and shapes: https://devcenter.heroku.com/articles/platform-api-reference (platform API) and
 https://devcenter.heroku.com/articles/building-an-add-on (tokens). Calls go to the configured hosts only, never to a URL
@@ -6,7 +6,8 @@ that came in a request.
 """
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -17,6 +18,7 @@ import httpx2
 import structlog
 
 from app.errors import Gone, Refused, Retry, Unauthorized
+from app.exchanges import Exchange, readable
 
 _log = structlog.get_logger(__name__)
 
@@ -27,6 +29,9 @@ _PLATFORM_API = {"Accept": "application/vnd.heroku+json; version=3"}
 _LONGEST_WAIT = timedelta(hours=1)
 # OAuth lets the life of a token go untold. The grant is spent by then, so the token must not be thrown away for it.
 _UNTOLD_LIFE = timedelta(hours=1)
+_LONGEST_WORDS = 254
+# What may be remembered of an answer's body, where it is a text or a number.
+_READABLE = ("id", "message", "error", "state", "expires_in")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,27 @@ class Tokens:
     access_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False)
     expires_in: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddonInfo:
+    """An add-on as Heroku describes it; None for what it does not say."""
+
+    state: str | None
+    plan: str | None
+    app_id: UUID | None
+    app_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """What there is to remember about a call: whose it is, what may be read of it, and what may never be."""
+
+    uuid: UUID
+    request: Mapping[str, Any]
+    secrets: Sequence[str | None]
+    # A look changes nothing: it is remembered only if it failed.
+    is_look: bool = False
 
 
 class Heroku:
@@ -53,10 +79,12 @@ class Heroku:
         id_url: str,
         client_secret: str,
         transport: httpx2.AsyncBaseTransport | None = None,
+        note: Callable[[Exchange], None] | None = None,
     ) -> None:
         self._api_url = api_url
         self._id_url = id_url
         self._client_secret = client_secret
+        self._note_exchange = note
         self._client = httpx2.AsyncClient(
             transport=transport, timeout=_TIMEOUT, follow_redirects=False, headers={"User-Agent": "addon/1.0"}
         )
@@ -65,41 +93,72 @@ class Heroku:
         """Close every connection."""
         await self._client.aclose()
 
-    async def exchange_grant(self, code: str) -> Tokens:
+    async def exchange_grant(self, code: str, *, uuid: UUID | None = None) -> Tokens:
         """Trade the grant of a provision request for tokens. A grant works once, within five minutes."""
-        return await self._tokens({"grant_type": "authorization_code", "code": code})
+        return await self._tokens(uuid, {"grant_type": "authorization_code", "code": code})
 
-    async def refresh_token(self, refresh_token: str) -> Tokens:
+    async def refresh_token(self, refresh_token: str, *, uuid: UUID | None = None) -> Tokens:
         """A new access token."""
-        return await self._tokens({"grant_type": "refresh_token", "refresh_token": refresh_token})
+        return await self._tokens(uuid, {"grant_type": "refresh_token", "refresh_token": refresh_token})
 
     async def update_config(self, uuid: UUID, access_token: str, config: Mapping[str, str]) -> None:
         """Set config vars. Cuts a release on every app the add-on is attached to, unless it is still provisioning."""
         body = {"config": [{"name": name, "value": value} for name, value in config.items()]}
-        await self._platform("PATCH", f"/addons/{uuid}/config", access_token, body)
+        about = _Call(uuid=uuid, request={"config": list(config)}, secrets=[access_token, *config.values()])
+        await self._platform("PATCH", f"/addons/{uuid}/config", access_token, about, body)
 
     async def mark_provisioned(self, uuid: UUID, access_token: str) -> None:
         """Say that an asynchronous provision is done: Heroku releases the config and restarts the app."""
-        await self._platform("POST", f"/addons/{uuid}/actions/provision", access_token)
+        about = _Call(uuid=uuid, request={}, secrets=[access_token])
+        await self._platform("POST", f"/addons/{uuid}/actions/provision", access_token, about)
 
     async def mark_deprovisioned(self, uuid: UUID, access_token: str) -> None:
         """Say that an asynchronous provision has failed: Heroku removes the add-on."""
-        await self._platform("POST", f"/addons/{uuid}/actions/deprovision", access_token)
+        about = _Call(uuid=uuid, request={}, secrets=[access_token])
+        await self._platform("POST", f"/addons/{uuid}/actions/deprovision", access_token, about)
 
     async def addon_state(self, uuid: UUID, access_token: str) -> str:
         """`provisioning`, `provisioned`, `deprovisioning` or `deprovisioned`."""
-        return str((await self._platform("GET", f"/addons/{uuid}", access_token)).get("state"))
+        about = _Call(uuid=uuid, request={}, secrets=[access_token])
+        addon = await self._platform("GET", f"/addons/{uuid}", access_token, about)
+        return str(addon.get("state") if isinstance(addon, dict) else None)
 
-    async def _platform(self, method: str, path: str, access_token: str, body: Any = None) -> dict[str, Any]:
-        headers = _PLATFORM_API | {"Authorization": f"Bearer {access_token}"}
-        answer = await self._call(method, self._api_url + path, headers=headers, json=body)
-        return answer if isinstance(answer, dict) else {}
-
-    async def _tokens(self, form: Mapping[str, str]) -> Tokens:
-        # In the form body: a query string would end up in access logs.
-        answer = await self._call(
-            "POST", f"{self._id_url}/oauth/token", data={**form, "client_secret": self._client_secret}
+    async def addon(self, uuid: UUID, access_token: str) -> AddonInfo:
+        """What Heroku says about an add-on; `app` is the one that pays. The plan comes without the service's name."""
+        addon = await self._look(f"/addons/{uuid}", uuid, access_token)
+        plan = _words(addon, "plan", "name")
+        app_id = _words(addon, "app", "id")
+        return AddonInfo(
+            state=_words(addon, "state"),
+            plan=None if plan is None else plan.rpartition(":")[2],
+            app_id=None if app_id is None else _uuid(app_id),
+            app_name=_words(addon, "app", "name"),
         )
+
+    async def attachments(self, uuid: UUID, access_token: str) -> list[tuple[str, str]]:
+        """The apps to which an add-on is attached, each with the name of the attachment; the first page of them."""
+        found = await self._look(f"/addons/{uuid}/addon-attachments", uuid, access_token)
+        named = [(_words(one, "app", "name"), _words(one, "name")) for one in found] if isinstance(found, list) else []
+        return [(app, name) for app, name in named if app is not None and name is not None]
+
+    async def app_owner(self, app_id: UUID, uuid: UUID, access_token: str) -> str | None:
+        """The e-mail address of whose app it is; for a team's app, Heroku's address of the team."""
+        return _words(await self._look(f"/apps/{app_id}", uuid, access_token), "owner", "email")
+
+    async def _look(self, path: str, uuid: UUID, access_token: str) -> Any:
+        about = _Call(uuid=uuid, request={}, secrets=[access_token], is_look=True)
+        return await self._platform("GET", path, access_token, about)
+
+    async def _platform(self, method: str, path: str, access_token: str, about: _Call, body: Any = None) -> Any:
+        headers = _PLATFORM_API | {"Authorization": f"Bearer {access_token}"}
+        return await self._call(method, self._api_url + path, about, headers=headers, json=body)
+
+    async def _tokens(self, uuid: UUID | None, form: Mapping[str, str]) -> Tokens:
+        # In the form body: a query string would end up in access logs.
+        data = {**form, "client_secret": self._client_secret}
+        secrets = [value for name, value in data.items() if name != "grant_type"]
+        about = None if uuid is None else _Call(uuid=uuid, request={"grant_type": form["grant_type"]}, secrets=secrets)
+        answer = await self._call("POST", f"{self._id_url}/oauth/token", about, data=data)
         try:
             refresh_token, seconds = answer.get("refresh_token"), answer.get("expires_in")
             return Tokens(
@@ -110,18 +169,21 @@ class Heroku:
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
             raise Retry("Heroku's token endpoint answered something that is not a token") from None
 
-    async def _call(self, method: str, url: str, **how: Any) -> Any:
+    async def _call(self, method: str, url: str, about: _Call | None, **how: Any) -> Any:
         """One request. The answer's JSON on success (None for an empty body), else one of the kinds in `errors.py`."""
         path = httpx2.URL(url).path
+        started = time.perf_counter()
         try:
             async with asyncio.timeout(_LONGEST_CALL.total_seconds()):
                 response = await self._client.request(method, url, **how)
         except (httpx2.RequestError, TimeoutError) as error:
+            self._note(about, method, path, started, None, type(error).__name__)
             raise Retry(f"{method} {path}: {type(error).__name__}") from error
         status = response.status_code
         _log.info(
             "heroku called", method=method, path=path, status=status, heroku_id=response.headers.get("Request-Id")
         )
+        self._note(about, method, path, started, response)
         if status == 401:
             raise Unauthorized(f"{method} {path}: Heroku answered 401")
         if status in {404, 410}:
@@ -134,6 +196,40 @@ class Heroku:
             raise Refused(f"{method} {path}: Heroku answered {status}: {_message(response)}")
         return _json(response)
 
+    def _note(
+        self,
+        about: _Call | None,
+        method: str,
+        path: str,
+        started: float,
+        response: httpx2.Response | None,
+        trouble: str | None = None,
+    ) -> None:
+        if (
+            about is None
+            or self._note_exchange is None
+            or (about.is_look and response is not None and response.is_success)
+        ):
+            return
+        answer = _json(response) if response is not None else {"error": trouble}
+        answer = answer if isinstance(answer, dict) else {}
+        tokens = [answer.get(name) for name in ("access_token", "refresh_token")]
+        secrets: Iterable[str | None] = [*about.secrets, *(one for one in tokens if isinstance(one, str))]
+        request_id = response.headers.get("Request-Id") if response is not None else None
+        self._note_exchange(
+            Exchange(
+                uuid=about.uuid,
+                direction="out",
+                method=method,
+                path=path,
+                status=None if response is None else response.status_code,
+                milliseconds=round((time.perf_counter() - started) * 1000, 1),
+                request_id=None if request_id is None else readable({"id": request_id}, secrets=secrets)["id"],
+                request=readable(about.request) or None,
+                answer=readable({name: answer.get(name) for name in _READABLE}, secrets=secrets) or None,
+            )
+        )
+
 
 def _text(value: object) -> str:
     """A token: it has to fit into a header."""
@@ -145,6 +241,20 @@ def _text(value: object) -> str:
 def _json(response: httpx2.Response) -> Any:
     try:
         return response.json() if response.content else None
+    except ValueError:
+        return None
+
+
+def _words(found: Any, *names: str) -> str | None:
+    """The text that lies under these names, in an answer that may be of any shape."""
+    for name in names:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found[:_LONGEST_WORDS] if isinstance(found, str) and found.isprintable() else None
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
     except ValueError:
         return None
 

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from app.context import Context, open_context
+from app.operations import exchanges
 from app.operators import sessions
 from app.settings import Settings
 from app.web import admin, dashboard, health, partner_api, sso
@@ -37,7 +38,7 @@ def create_app(settings: Settings, opener: ContextOpener = open_context, compani
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opener(settings) as context:
+        async with opener(settings) as context, exchanges.being_written(context):
             app.state.context = context
             beside = asyncio.create_task(companion(context)) if companion is not None else None
             if beside is not None:

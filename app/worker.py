@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 
 from app.context import Context
 from app.job_queue import Periodic, remove_old_jobs, retry_stalled_jobs, worker_app
+from app.operations import exchanges
 from app.resources.outcomes import JOBS, run_job
 from app.resources.sweep import enqueue_measurements, sweep
 
@@ -39,6 +40,7 @@ def build_worker(context: Context) -> procrastinate.App:
             "sweep": Periodic("* * * * *", lambda _: sweep(context)),
             "measure": Periodic("*/5 * * * *", lambda _: enqueue_measurements(context)),
             "retry_stalled": Periodic("* * * * * */10", partial(retry_stalled_jobs, silent_for=_LOST_AFTER)),
+            "forget_exchanges": Periodic("47 * * * *", lambda _: exchanges.prune(context)),
             "remove_old": Periodic("17 4 * * *", partial(remove_old_jobs, older_than=timedelta(days=30))),
         },
     )
@@ -49,6 +51,11 @@ async def run_worker(context: Context, *, install_signal_handlers: bool = True) 
 
     A worker that has lost the database (it was restarted, or failed over) begins again until it is back.
     """
+    async with exchanges.being_written(context):
+        await _work_until_told(context, install_signal_handlers=install_signal_handlers)
+
+
+async def _work_until_told(context: Context, *, install_signal_handlers: bool) -> None:
     working = asyncio.create_task(_work_for_ever(context))
     if install_signal_handlers:
         for number in (signal.SIGTERM, signal.SIGINT):

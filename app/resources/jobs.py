@@ -54,7 +54,7 @@ async def exchange_grant(context: Context, uuid: UUID) -> None:
     if code is None or resource.has_tokens:
         return
     try:
-        tokens = await context.heroku.exchange_grant(code)
+        tokens = await context.heroku.exchange_grant(code, uuid=uuid)
     except (Unauthorized, Refused, Gone) as error:
         # May also mean that HEROKU_CLIENT_SECRET is wrong at the moment: worth trying as long as the grant lives.
         if not is_late:

@@ -69,8 +69,8 @@ def _usable_token(context: Context, resource: Resource, unlike: str | None) -> s
 
 async def _refresh(context: Context, uuid: UUID, refresh_token: str) -> str:
     try:
-        tokens = await context.heroku.refresh_token(refresh_token)
-    except BaseException:
+        tokens = await context.heroku.refresh_token(refresh_token, uuid=uuid)
+    except BaseException as error:
         async with context.database.transaction() as session:
             (await locked(session, uuid)).refresh_leased_until = None
         raise

@@ -32,6 +32,10 @@ class TooSlow(Exception):
     """The body did not arrive in time."""
 
 
+# What a caller is told of. Anything else is a bug, and looks the same to everybody.
+KINDS: Final = (Unauthorized, Refused, Gone, Retry, BadRequest, HTTPException)
+
+
 def problem(status: int, id_: str, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """The one JSON body of every error."""
     return JSONResponse({"id": id_, "message": message}, status, headers)
@@ -103,7 +107,7 @@ def _outside(error: Exception) -> _Outside:  # noqa: C901, PLR0911 - one line of
 
 def handle_errors(app: FastAPI) -> None:
     """Give every kind of error its status. What is no such kind is a bug: `EveryRequest` answers it."""
-    for kind in (Unauthorized, Refused, Gone, Retry, BadRequest, HTTPException):
+    for kind in KINDS:
         app.add_exception_handler(kind, answer)
 
 

@@ -8,7 +8,7 @@ will do; fields we do not know are none of our business.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Annotated, Any, Final, TypeVar
@@ -23,10 +23,11 @@ from app.errors import Gone, Retry
 from app.resources import lifecycle, plan_change, provisioning
 from app.web.dependencies import FromHeroku, OpenContext
 from app.web.errors import BadRequest
+from app.web.noting import NotedRoute, about
 
 Body = TypeVar("Body", bound=BaseModel)
 
-router = APIRouter(prefix="/heroku/resources", dependencies=[FromHeroku])
+router = APIRouter(prefix="/heroku/resources", dependencies=[FromHeroku], route_class=NotedRoute)
 
 _DEEPEST: Final = 20
 # Heroku asks for an answer within three seconds.
@@ -95,6 +96,12 @@ async def provision(request: Request, context: OpenContext) -> Response:
         log_input_url=body.log_input_url,
         log_drain_token=body.log_drain_token,
     )
+    about(
+        request,
+        body.uuid,
+        {"name": wanted.name, "plan": wanted.plan, "region": wanted.region, "options": list(wanted.options)},
+        secrets=[wanted.grant, wanted.log_input_url, wanted.log_drain_token, *_texts(wanted.options)],
+    )
     async with _in_time(body.uuid):
         return _render(await provisioning.provision(context, wanted))
 
@@ -103,14 +110,16 @@ async def provision(request: Request, context: OpenContext) -> Response:
 async def change_plan(uuid: str, request: Request, context: OpenContext) -> Response:
     """200, with config as far as there is any."""
     body = await _parse(request, PlanChangeBody)
-    async with _in_time(known := _known(uuid)):
+    about(request, known := _known(uuid), {"plan": body.plan})
+    async with _in_time(known):
         return _render(await plan_change.change_plan(context, known, body.plan), status=200)
 
 
 @router.delete("/{uuid}", status_code=204)
-async def deprovision(uuid: str, context: OpenContext) -> None:
+async def deprovision(uuid: str, request: Request, context: OpenContext) -> None:
     """204; what was made is removed in the background."""
-    async with _in_time(known := _known(uuid)):
+    about(request, known := _known(uuid), {})
+    async with _in_time(known):
         await lifecycle.deprovision(context, known)
 
 
@@ -138,6 +147,15 @@ def _render(answer: lifecycle.Answer, *, status: int | None = None) -> Response:
     if answer.message is not None:
         body["message"] = answer.message
     return JSONResponse(body, status or (202 if answer.config is None else 200), {"Cache-Control": "no-store"})
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text among a customer's options, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)
 
 
 def _known(uuid: str) -> UUID:

@@ -35,6 +35,7 @@ from app.resources.traces import SignIn
 from app.settings import SsoStrength
 from app.web.cookies import Signer, set_session
 from app.web.dependencies import OpenContext
+from app.web.noting import NotedRoute, about
 
 _log = structlog.get_logger(__name__)
 
@@ -44,7 +45,7 @@ EARLIEST: Final = timedelta(seconds=30)
 _LONGEST_FIELD: Final = 1000
 _FIELDS_TO_PASS_ON: Final = 20
 
-router = APIRouter()
+router = APIRouter(route_class=NotedRoute)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +66,11 @@ class Form:
 async def sign_in(request: Request, context: OpenContext) -> Response:
     """303 to the resource's dashboard, signed in; the query string goes along."""
     form = _read_form(await request.body())
-    resource, strength = _verify(context, form)
+    resource, strength = _prove(context, form)
     structlog.contextvars.bind_contextvars(resource=str(resource))
+    about(request, resource, {"token": strength.name.lower()})
+    _check_strength(context, strength)
+    _check_age(context, form.timestamp)
     async with context.database.transaction() as session:
         sign_in_id = await _use_form(context, session, form, resource, strength)
     query = urlencode(request.query_params.multi_items()[:_FIELDS_TO_PASS_ON])
@@ -92,11 +96,11 @@ def _read_form(body: bytes) -> Form:
     return Form(**{name: fields.get(name, "") for name in Form.__dataclass_fields__})
 
 
-def _verify(context: Context, form: Form) -> tuple[UUID, SsoStrength]:
-    """Which resource the form is for, and what its strongest token proves.
+def _prove(context: Context, form: Form) -> tuple[UUID, SsoStrength]:
+    """Which resource the form is for, and what its strongest token proves; it may still be too weak or too old.
 
     Raises:
-        Unauthorized: no token, a wrong one, one weaker than `SSO_STRENGTH` asks for, too old, or from the future.
+        Unauthorized: no token, or a wrong one.
     """
     parts: tuple[str, ...]
     if form.user_scoped_resource_token:
@@ -122,13 +126,15 @@ def _verify(context: Context, form: Form) -> tuple[UUID, SsoStrength]:
 
     if not (matches(salt) | matches(previous)):
         raise Unauthorized(f"SSO: wrong {strength.name.lower()} token")
-    if strength < settings.sso_strength:
-        raise Unauthorized(f"SSO: a {strength.name.lower()} token is too weak here")
-    _check_age(context, form.timestamp)
     try:
         return UUID(parts[0]), strength
     except ValueError:
         raise Unauthorized("SSO: not a resource of ours") from None
+
+
+def _check_strength(context: Context, strength: SsoStrength) -> None:
+    if strength < context.settings.sso_strength:
+        raise Unauthorized(f"SSO: a {strength.name.lower()} token is too weak here")
 
 
 def _check_age(context: Context, timestamp: str) -> None:

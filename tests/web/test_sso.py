@@ -13,7 +13,7 @@ from app.errors import Unauthorized
 from app.simulator.offer import read_offer
 from app.simulator.records import AddOn, App, Customer
 from app.simulator.sso import form_fields
-from app.web.sso import _read_form, _verify
+from app.web.sso import _prove, _read_form
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ class TestKnownDigests:
             for digest, reason in ((token, "not a resource of ours"), (token[::-1], "wrong legacy token")):
                 form = _read_form(urlencode({"id": id_, "timestamp": str(timestamp), "token": digest}).encode())
                 with pytest.raises(Unauthorized, match=reason):
-                    _verify(rig.context, form)
+                    _prove(rig.context, form)
 
     @pytest.mark.parametrize(
         ("field", "token"),
