@@ -13,10 +13,15 @@ SKIPPED = {
     "what-is-written-into-the-log-arrives": "The manifest does not require log_input",
     "previous-password-and-salt-still-work": "What was in force before cannot be seen from outside",
 }
+SKIPPED_WITHOUT_TLS = SKIPPED | {
+    "session-cookie-travels-encrypted": "The add-on was tested over plain http",
+}
 SKIPPED_WITHOUT_SOCKETS = SKIPPED | {
     "slow-clients-stop-nobody": "The add-on is not asked over the network",
     "provisioning-outlives-a-restart": "Give the command that kills and starts the add-on",
 }
+# These look for a moment that a busy machine may let pass; then they say so.
+MAY_COME_TOO_LATE = {"calls-at-once-refresh-once", "token-is-renewed-before-its-end"}
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +32,8 @@ def observed() -> dict[str, list[Seen]]:
 def passes(results, skipped):
     assert {one.id: one.reason for one in results if one.outcome == "failed"} == {}
     reasons = {one.id: one.reason for one in results if one.outcome == "skipped"}
-    assert reasons.keys() == skipped.keys()
-    assert all(reason.startswith(skipped[name]) for name, reason in reasons.items())
+    assert reasons.keys() - MAY_COME_TOO_LATE == skipped.keys()
+    assert all(reasons[name].startswith(beginning) for name, beginning in skipped.items())
 
 
 async def test_a_correct_add_on_passes_every_check():
@@ -36,7 +41,7 @@ async def test_a_correct_add_on_passes_every_check():
 
 
 async def test_a_correct_add_on_passes_every_check_over_sockets(tmp_path):
-    passes(seen(await check_on_sockets(ALL, tmp_path, [])), SKIPPED)
+    passes(seen(await check_on_sockets(ALL, tmp_path, [])), SKIPPED_WITHOUT_TLS)
 
 
 def test_every_fault_is_found(observed):
