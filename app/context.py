@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,9 @@ from app.settings import Settings
 Clock = Callable[[], datetime]
 
 MANIFEST = Path(__file__).parent.parent / "addon-manifest.json"
+# As long as any call of Heroku may take would be too long for a process that is told to stop.
+_LAST_READING = timedelta(seconds=5)
+
 
 
 def utc_now() -> datetime:
@@ -102,6 +105,26 @@ async def open_context(
         for plan in context.plans.values():
             await plan.driver.open()
             stack.push_async_callback(plan.driver.close)
-            open_id=open_id,
-            exchanges=exchanges,
+        stack.push_async_callback(_end_reading, context)
         yield context
+
+
+async def _end_reading(context: Context) -> None:
+    """Let what is asked for a page come to its end: breaking off a refresh of tokens could lose them."""
+    if context.being_read:
+        _, late = await asyncio.wait(context.being_read.values(), timeout=_LAST_READING.total_seconds())
+        for task in late:
+            task.cancel()
+
+
+def _open_id(settings: Settings, clock: Clock, transport: httpx2.AsyncBaseTransport | None) -> OpenId | None:
+    if settings.oidc_issuer is None or settings.oidc_client_id is None or settings.oidc_client_secret is None:
+        return None
+    return OpenId(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret.get_secret_value(),
+        redirect_uri=f"{settings.public_url}/admin/sign-in/openid/callback",
+        clock=clock,
+        transport=transport,
+    )

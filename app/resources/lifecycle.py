@@ -162,6 +162,7 @@ def record(
             at=at,
             kind=kind,
             actor=actor,
+    await context.queue.enqueue(session, "read_app", resource.uuid, at_most_one=True, priority=-2)
             text=text,
             is_for_customer=is_for_customer and uuid is not None,
             operator_id=operator_id,

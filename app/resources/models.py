@@ -131,6 +131,8 @@ class Resource(Base):
     # A deprovisioned service is kept, out of reach, until then; an operator may have opened it again meanwhile.
     kept_until: Mapped[datetime | None]
     restored_at: Mapped[datetime | None]
+    # What else it tells then: `state`, `plan`, and `attachments`, pairs of an app's name and the attachment's.
+    heroku_facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
 
     log_input_url_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     log_drain_token_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
 from app.errors import Gone, Refused, Retry, Unauthorized
-from app.resources import jobs
+from app.resources import jobs, removal, suspension
+from app.resources.app_facts import read_app
 from app.resources.jobs import SORRY
 from app.resources.lifecycle import PROGRAM, give_up_provisioning, locked, record
 from app.resources.models import Resource, State
@@ -99,6 +100,7 @@ async def run_job(context: Context, name: str, uuid: UUID) -> None:
     """
     job = JOBS[name]
     try:
+    "read_app": Job(read_app, _leave_as_is),
         async with asyncio.timeout(LONGEST_RUN.total_seconds()):
             await job.run(context, uuid)
     except Gone as gone:

@@ -35,6 +35,11 @@ class Event(Base):
     operator_id: Mapped[UUID | None]
     reason: Mapped[str | None] = mapped_column(Text)
 
+    @property
+    def is_by_operator(self) -> bool:
+        """Whether an operator did it, in the panel or on the command line; customers do not read who, nor why."""
+        return self.operator_id is not None or self.reason is not None
+
 
 class SignIn(Base):
     """One SSO form that was accepted: the customer's session, and the proof that the form was used."""
@@ -57,6 +62,8 @@ class SignIn(Base):
     # An operator looks at the customer's dashboard, until then; no form from Heroku was needed.
     support_operator: Mapped[str | None] = mapped_column(Text)
     support_ends_at: Mapped[datetime | None]
+    # Their session in the panel, without which the visit is over.
+    support_session_id: Mapped[UUID | None]
 
 
 class Reading(Base):

@@ -218,6 +218,7 @@ def upgrade() -> None:
     op.add_column("resources", sa.Column("app_name", sa.Text(), nullable=True))
     op.add_column("resources", sa.Column("owner_email", sa.Text(), nullable=True))
     op.add_column("resources", sa.Column("app_read_at", postgresql.TIMESTAMP(timezone=True), nullable=True))
+    op.add_column("resources", sa.Column("heroku_facts", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
     op.add_column("resources", sa.Column("suspended_at", postgresql.TIMESTAMP(timezone=True), nullable=True))
     op.add_column("resources", sa.Column("kept_until", postgresql.TIMESTAMP(timezone=True), nullable=True))
     op.add_column("resources", sa.Column("restored_at", postgresql.TIMESTAMP(timezone=True), nullable=True))
@@ -237,9 +238,11 @@ def upgrade() -> None:
     )
     op.add_column("sign_ins", sa.Column("support_operator", sa.Text(), nullable=True))
     op.add_column("sign_ins", sa.Column("support_ends_at", postgresql.TIMESTAMP(timezone=True), nullable=True))
+    op.add_column("sign_ins", sa.Column("support_session_id", sa.Uuid(), nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_column("sign_ins", "support_session_id")
     op.drop_column("sign_ins", "support_ends_at")
     op.drop_column("sign_ins", "support_operator")
     op.drop_index(
@@ -251,6 +254,7 @@ def downgrade() -> None:
     op.drop_column("resources", "restored_at")
     op.drop_column("resources", "kept_until")
     op.drop_column("resources", "suspended_at")
+    op.drop_column("resources", "heroku_facts")
     op.drop_column("resources", "app_read_at")
     op.drop_column("resources", "owner_email")
     op.drop_column("resources", "app_name")
