@@ -88,32 +88,55 @@ class Reconciliation(Base):
     """One comparison of our rows with Heroku's list."""
 
     __tablename__ = "reconciliations"
+    __table_args__ = (Index("ix_reconciliations_begun_at", "begun_at"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     actor: Mapped[str] = mapped_column(Text)
     begun_at: Mapped[datetime]
+    # When it last got on; None while it waits for a worker. One that has been silent for long has died.
+    alive_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
-    # How many add-ons each side has.
+    # How many living add-ons each side has.
     ours: Mapped[int | None]
     herokus: Mapped[int | None]
+    # How many differences there are of each kind; rows are kept of the first ones only.
+    counts: Mapped[dict[str, int]] = mapped_column(JSONB, default=dict)
+    # Why its numbers are not believed: then nothing is proposed.
+    caution: Mapped[str | None] = mapped_column(Text)
     error: Mapped[str | None] = mapped_column(Text)
+
+
+class ListedInstall(Base):
+    """An add-on of Heroku's list, while a reconciliation compares it; gone with its end."""
+
+    __tablename__ = "listed_installs"
+
+    reconciliation_id: Mapped[UUID] = mapped_column(ForeignKey("reconciliations.id"), primary_key=True)
+    uuid: Mapped[UUID] = mapped_column(primary_key=True)
+    plan: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[str | None] = mapped_column(Text)
 
 
 class Difference(Base):
     """Something on which our rows and Heroku's list do not agree, and what would mend it."""
 
     __tablename__ = "differences"
-    __table_args__ = (Index("ix_differences_reconciliation_id", "reconciliation_id"),)
+    __table_args__ = (Index("ix_differences_reconciliation_id", "reconciliation_id", "id"),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     reconciliation_id: Mapped[UUID] = mapped_column(ForeignKey("reconciliations.id"))
     # May be of an add-on that we have never seen.
     resource_uuid: Mapped[UUID]
-    # "orphan": only here; "ghost": only at Heroku; "plan", "state": known to both.
+    # "orphan": only here; "ghost": only at Heroku; "plan", "state", "config": known to both.
     kind: Mapped[str] = mapped_column(Text)
+    # The plan or the state on each side, as far as there is one.
+    here: Mapped[str | None] = mapped_column(Text)
+    there: Mapped[str | None] = mapped_column(Text)
     text: Mapped[str] = mapped_column(Text)
     # A repair's name, None where only people can help.
     repair: Mapped[str | None] = mapped_column(Text)
+    # What became of the repair, in a sentence; it is over when it has a time.
+    outcome: Mapped[str | None] = mapped_column(Text)
     repaired_at: Mapped[datetime | None]
     repaired_by: Mapped[str | None] = mapped_column(Text)
 
@@ -124,7 +147,7 @@ class Alert(Base):
     __tablename__ = "alerts"
     __table_args__ = (
         Index("uq_alerts_open", "kind", "subject", unique=True, postgresql_where=text("closed_at IS NULL")),
-        Index("ix_alerts_opened_at", "opened_at"),
+        Index("ix_alerts_closed_at", "closed_at", "id", postgresql_where=text("closed_at IS NOT NULL")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -133,8 +156,34 @@ class Alert(Base):
     subject: Mapped[str] = mapped_column(Text, default="")
     text: Mapped[str] = mapped_column(Text)
     opened_at: Mapped[datetime]
+    # When it was put into messages to the team, and when its end was.
     told_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     closing_told_at: Mapped[datetime | None]
-    # How telling failed last, without addresses or secrets.
+
+
+class AlertMessage(Base):
+    """One message about alerts on its way through one channel, until it has arrived or is given up."""
+
+    __tablename__ = "alert_messages"
+    __table_args__ = (
+        Index(
+            "ix_alert_messages_next_at",
+            "next_at",
+            postgresql_where=text("sent_at IS NULL AND given_up_at IS NULL"),
+        ),
+        Index("ix_alert_messages_created_at", "created_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    channel: Mapped[str] = mapped_column(Text)
+    # What it says: see `operations/messages.py`. Without addresses and secrets.
+    content: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(default=0)
+    # When it is tried next.
+    next_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    given_up_at: Mapped[datetime | None]
+    # How the last try failed, without addresses or secrets.
     last_error: Mapped[str | None] = mapped_column(Text)

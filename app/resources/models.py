@@ -56,6 +56,11 @@ class Resource(Base):
         Index("ix_resources_kept_until", "kept_until", postgresql_where=text("kept_until IS NOT NULL")),
         Index("ix_resources_retire_at", "retire_at", postgresql_where=text("retire_at IS NOT NULL")),
         Index("ix_resources_provisioning", "created_at", postgresql_where=text("state = 'provisioning'")),
+        Index(
+            "ix_resources_waiting_push", "config_changed_at", postgresql_where=text("config_version > pushed_version")
+        ),
+        Index("ix_resources_failing", "failures", postgresql_where=text("failures > 0")),
+        Index("ix_resources_refused", "deprovisioned_at", postgresql_where=text("refusal IS NOT NULL")),
     )
 
     uuid: Mapped[UUID] = mapped_column(primary_key=True)
@@ -99,6 +104,8 @@ class Resource(Base):
     config_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     config_version: Mapped[int] = mapped_column(default=0)
     pushed_version: Mapped[int] = mapped_column(default=0)
+    # When `config_version` last rose.
+    config_changed_at: Mapped[datetime | None]
 
     # The driver's side.
     seed_sealed: Mapped[bytes] = mapped_column(LargeBinary)
@@ -126,13 +133,13 @@ class Resource(Base):
     app_name: Mapped[str | None] = mapped_column(Text)
     owner_email: Mapped[str | None] = mapped_column(Text)
     app_read_at: Mapped[datetime | None]
+    # What else it tells then: `state`, `plan`, and `attachments`, pairs of an app's name and the attachment's.
+    heroku_facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     # An operator has closed the service to its customer.
     suspended_at: Mapped[datetime | None]
     # A deprovisioned service is kept, out of reach, until then; an operator may have opened it again meanwhile.
     kept_until: Mapped[datetime | None]
     restored_at: Mapped[datetime | None]
-    # What else it tells then: `state`, `plan`, and `attachments`, pairs of an app's name and the attachment's.
-    heroku_facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
 
     log_input_url_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     log_drain_token_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
@@ -179,6 +186,7 @@ class Resource(Base):
             region=self.region,
             generation=generation or self.generation,
             seed=bytes.fromhex(self.open(keys, "seed") or ""),
+            is_suspended=self.suspended_at is not None,
             options=self.options,
             details=json.loads(self.open(keys, "details") or "{}"),
         )

@@ -12,7 +12,7 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915 - tables that belong to one release
     op.create_table(
         "alerts",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -23,12 +23,38 @@ def upgrade() -> None:
         sa.Column("told_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("closed_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("closing_told_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
-        sa.Column("last_error", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alerts")),
     )
-    op.create_index("ix_alerts_opened_at", "alerts", ["opened_at"], unique=False)
+    op.create_index(
+        "ix_alerts_closed_at",
+        "alerts",
+        ["closed_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("closed_at IS NOT NULL"),
+    )
     op.create_index(
         "uq_alerts_open", "alerts", ["kind", "subject"], unique=True, postgresql_where=sa.text("closed_at IS NULL")
+    )
+    op.create_table(
+        "alert_messages",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("content", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("sent_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("given_up_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alert_messages")),
+    )
+    op.create_index("ix_alert_messages_created_at", "alert_messages", ["created_at"], unique=False)
+    op.create_index(
+        "ix_alert_messages_next_at",
+        "alert_messages",
+        ["next_at"],
+        unique=False,
+        postgresql_where=sa.text("sent_at IS NULL AND given_up_at IS NULL"),
     )
     op.create_table(
         "batches",
@@ -119,11 +145,26 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("begun_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("alive_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("ended_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("ours", sa.Integer(), nullable=True),
         sa.Column("herokus", sa.Integer(), nullable=True),
+        sa.Column("counts", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("caution", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reconciliations")),
+    )
+    op.create_index("ix_reconciliations_begun_at", "reconciliations", ["begun_at"], unique=False)
+    op.create_table(
+        "listed_installs",
+        sa.Column("reconciliation_id", sa.Uuid(), nullable=False),
+        sa.Column("uuid", sa.Uuid(), nullable=False),
+        sa.Column("plan", sa.Text(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["reconciliation_id"], ["reconciliations.id"], name=op.f("fk_listed_installs_reconciliation_id")
+        ),
+        sa.PrimaryKeyConstraint("reconciliation_id", "uuid", name=op.f("pk_listed_installs")),
     )
     op.create_table(
         "batch_items",
@@ -159,8 +200,11 @@ def upgrade() -> None:
         sa.Column("reconciliation_id", sa.Uuid(), nullable=False),
         sa.Column("resource_uuid", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("here", sa.Text(), nullable=True),
+        sa.Column("there", sa.Text(), nullable=True),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("repair", sa.Text(), nullable=True),
+        sa.Column("outcome", sa.Text(), nullable=True),
         sa.Column("repaired_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("repaired_by", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -168,7 +212,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_differences")),
     )
-    op.create_index("ix_differences_reconciliation_id", "differences", ["reconciliation_id"], unique=False)
+    op.create_index("ix_differences_reconciliation_id", "differences", ["reconciliation_id", "id"], unique=False)
     op.rename_table("resource_events", "events")
     op.execute("ALTER TABLE events RENAME CONSTRAINT pk_resource_events TO pk_events")
     op.execute("ALTER TABLE events RENAME CONSTRAINT fk_resource_events_resource_uuid TO fk_events_resource_uuid")
@@ -222,6 +266,28 @@ def upgrade() -> None:
     op.add_column("resources", sa.Column("suspended_at", postgresql.TIMESTAMP(timezone=True), nullable=True))
     op.add_column("resources", sa.Column("kept_until", postgresql.TIMESTAMP(timezone=True), nullable=True))
     op.add_column("resources", sa.Column("restored_at", postgresql.TIMESTAMP(timezone=True), nullable=True))
+    op.add_column("resources", sa.Column("config_changed_at", postgresql.TIMESTAMP(timezone=True), nullable=True))
+    op.create_index(
+        "ix_resources_waiting_push",
+        "resources",
+        ["config_changed_at"],
+        unique=False,
+        postgresql_where=sa.text("config_version > pushed_version"),
+    )
+    op.create_index(
+        "ix_resources_failing",
+        "resources",
+        ["failures"],
+        unique=False,
+        postgresql_where=sa.text("failures > 0"),
+    )
+    op.create_index(
+        "ix_resources_refused",
+        "resources",
+        ["deprovisioned_at"],
+        unique=False,
+        postgresql_where=sa.text("refusal IS NOT NULL"),
+    )
     op.create_index(
         "ix_resources_kept_until",
         "resources",
@@ -241,7 +307,7 @@ def upgrade() -> None:
     op.add_column("sign_ins", sa.Column("support_session_id", sa.Uuid(), nullable=True))
 
 
-def downgrade() -> None:
+def downgrade() -> None:  # noqa: PLR0915 - as above
     op.drop_column("sign_ins", "support_session_id")
     op.drop_column("sign_ins", "support_ends_at")
     op.drop_column("sign_ins", "support_operator")
@@ -250,6 +316,14 @@ def downgrade() -> None:
         table_name="resources",
         postgresql_where=sa.text("tokens_refused_at IS NOT NULL"),
     )
+    op.drop_index("ix_resources_refused", table_name="resources", postgresql_where=sa.text("refusal IS NOT NULL"))
+    op.drop_index("ix_resources_failing", table_name="resources", postgresql_where=sa.text("failures > 0"))
+    op.drop_index(
+        "ix_resources_waiting_push",
+        table_name="resources",
+        postgresql_where=sa.text("config_version > pushed_version"),
+    )
+    op.drop_column("resources", "config_changed_at")
     op.drop_index("ix_resources_kept_until", table_name="resources", postgresql_where=sa.text("kept_until IS NOT NULL"))
     op.drop_column("resources", "restored_at")
     op.drop_column("resources", "kept_until")
@@ -278,6 +352,8 @@ def downgrade() -> None:
     op.drop_table("differences")
     op.drop_index("ix_batch_items_batch_id_state", table_name="batch_items")
     op.drop_table("batch_items")
+    op.drop_table("listed_installs")
+    op.drop_index("ix_reconciliations_begun_at", table_name="reconciliations")
     op.drop_table("reconciliations")
     op.drop_table("plan_withdrawals")
     op.drop_table("operators")
@@ -289,5 +365,12 @@ def downgrade() -> None:
     op.drop_table("exchanges")
     op.drop_table("batches")
     op.drop_index("uq_alerts_open", table_name="alerts", postgresql_where=sa.text("closed_at IS NULL"))
-    op.drop_index("ix_alerts_opened_at", table_name="alerts")
+    op.drop_index("ix_alerts_closed_at", table_name="alerts", postgresql_where=sa.text("closed_at IS NOT NULL"))
     op.drop_table("alerts")
+    op.drop_index(
+        "ix_alert_messages_next_at",
+        table_name="alert_messages",
+        postgresql_where=sa.text("sent_at IS NULL AND given_up_at IS NULL"),
+    )
+    op.drop_index("ix_alert_messages_created_at", table_name="alert_messages")
+    op.drop_table("alert_messages")
