@@ -13,13 +13,17 @@ from app.database import Base
 
 
 class AuditLink(Base):
-    """A link of the chain over all events, made soon after the event: altering an event breaks the chain there."""
+    """A link of the chain over all events, made soon after the event: altering an event breaks the chain there.
+
+    See `audit_chain.py`.
+    """
 
     __tablename__ = "audit_links"
 
-    position: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    # From 1, without gaps.
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     event_id: Mapped[int] = mapped_column(ForeignKey("events.id"), unique=True)
-    # SHA-256 of the link before and of the event.
+    # SHA-256 of the link before, of the event and of `linked_at`.
     digest: Mapped[bytes] = mapped_column(LargeBinary)
     linked_at: Mapped[datetime]
 

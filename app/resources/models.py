@@ -56,6 +56,14 @@ class Resource(Base):
         Index("ix_resources_kept_until", "kept_until", postgresql_where=text("kept_until IS NOT NULL")),
         Index("ix_resources_retire_at", "retire_at", postgresql_where=text("retire_at IS NOT NULL")),
         Index("ix_resources_provisioning", "created_at", postgresql_where=text("state = 'provisioning'")),
+        Index("ix_resources_plan_state", "plan", "state"),
+        Index(
+            "ix_resources_provisioned_at",
+            "provisioned_at",
+            "created_at",
+            postgresql_where=text("provisioned_at IS NOT NULL"),
+        ),
+        Index("ix_resources_over_quota_at", "over_quota_at", postgresql_where=text("over_quota_at IS NOT NULL")),
         Index(
             "ix_resources_waiting_push", "config_changed_at", postgresql_where=text("config_version > pushed_version")
         ),

@@ -17,8 +17,20 @@ class Event(Base):
     __tablename__ = "events"
     __table_args__ = (
         Index("ix_events_resource_uuid_id", "resource_uuid", "id"),
-        Index("ix_events_operator_id_id", "operator_id", "id", postgresql_where=text("operator_id IS NOT NULL")),
-        Index("ix_events_at", "at"),
+        Index("ix_events_at_id", "at", "id"),
+        Index("ix_events_kind_at_id", "kind", "at", "id"),
+        Index("ix_events_actor_at_id", "actor", "at", "id"),
+        Index(
+            "ix_events_operator_id_at_id", "operator_id", "at", "id", postgresql_where=text("operator_id IS NOT NULL")
+        ),
+        # All that the overview's figures need, without the rows.
+        Index(
+            "ix_events_plan_moves",
+            "at",
+            "plan_before",
+            "plan_after",
+            postgresql_where=text("plan_before IS NOT NULL OR plan_after IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -34,6 +46,10 @@ class Event(Base):
     # Set for what operators do: whose account it was (None on the command line), and why they said they did it.
     operator_id: Mapped[UUID | None]
     reason: Mapped[str | None] = mapped_column(Text)
+    # The plan on which a provisioned resource was before the event, and is after it, if the event has changed that: the
+    # first is None when it becomes provisioned, the second when it is deprovisioned.
+    plan_before: Mapped[str | None] = mapped_column(Text)
+    plan_after: Mapped[str | None] = mapped_column(Text)
 
     @property
     def is_by_operator(self) -> bool:

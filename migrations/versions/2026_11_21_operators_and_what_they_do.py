@@ -11,6 +11,24 @@ down_revision: str | None = "0001"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
+# Which plan a resource was on before and after, from what was known of it until now.
+_PLAN_MOVES = (
+    "UPDATE events SET plan_after = substring(text from '^Ready on the (.+) plan$') WHERE kind = 'provisioned'",
+    """
+    UPDATE events SET plan_before = resources.plan FROM resources
+    WHERE events.kind = 'deprovisioned'
+      AND resources.uuid = events.resource_uuid AND resources.provisioned_at IS NOT NULL
+    """,
+    """
+    UPDATE events
+    SET plan_before = substring(events.text from '^Plan changed from (.+) to .+$'),
+        plan_after = substring(events.text from '^Plan changed from .+ to (.+)$')
+    FROM resources
+    WHERE events.kind = 'plan_changed'
+      AND resources.uuid = events.resource_uuid AND resources.provisioned_at <= events.at
+    """,
+)
+
 
 def upgrade() -> None:  # noqa: PLR0915 - tables that belong to one release
     op.create_table(
@@ -221,13 +239,26 @@ def upgrade() -> None:  # noqa: PLR0915 - tables that belong to one release
     op.alter_column("events", "resource_uuid", nullable=True)
     op.add_column("events", sa.Column("operator_id", sa.Uuid(), nullable=True))
     op.add_column("events", sa.Column("reason", sa.Text(), nullable=True))
-    op.create_index("ix_events_at", "events", ["at"], unique=False)
+    op.add_column("events", sa.Column("plan_before", sa.Text(), nullable=True))
+    op.add_column("events", sa.Column("plan_after", sa.Text(), nullable=True))
+    for statement in _PLAN_MOVES:
+        op.execute(statement)
+    op.create_index("ix_events_actor_at_id", "events", ["actor", "at", "id"], unique=False)
+    op.create_index("ix_events_at_id", "events", ["at", "id"], unique=False)
+    op.create_index("ix_events_kind_at_id", "events", ["kind", "at", "id"], unique=False)
     op.create_index(
-        "ix_events_operator_id_id",
+        "ix_events_operator_id_at_id",
         "events",
-        ["operator_id", "id"],
+        ["operator_id", "at", "id"],
         unique=False,
         postgresql_where=sa.text("operator_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_events_plan_moves",
+        "events",
+        ["at", "plan_before", "plan_after"],
+        unique=False,
+        postgresql_where=sa.text("plan_before IS NOT NULL OR plan_after IS NOT NULL"),
     )
     op.create_table(
         "operator_sessions",
@@ -249,7 +280,7 @@ def upgrade() -> None:  # noqa: PLR0915 - tables that belong to one release
     )
     op.create_table(
         "audit_links",
-        sa.Column("position", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("event_id", sa.BigInteger(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("linked_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
@@ -296,6 +327,21 @@ def upgrade() -> None:  # noqa: PLR0915 - tables that belong to one release
         postgresql_where=sa.text("kept_until IS NOT NULL"),
     )
     op.create_index(
+        "ix_resources_over_quota_at",
+        "resources",
+        ["over_quota_at"],
+        unique=False,
+        postgresql_where=sa.text("over_quota_at IS NOT NULL"),
+    )
+    op.create_index("ix_resources_plan_state", "resources", ["plan", "state"], unique=False)
+    op.create_index(
+        "ix_resources_provisioned_at",
+        "resources",
+        ["provisioned_at", "created_at"],
+        unique=False,
+        postgresql_where=sa.text("provisioned_at IS NOT NULL"),
+    )
+    op.create_index(
         "ix_resources_tokens_refused_at",
         "resources",
         ["tokens_refused_at"],
@@ -311,6 +357,15 @@ def downgrade() -> None:  # noqa: PLR0915 - as above
     op.drop_column("sign_ins", "support_session_id")
     op.drop_column("sign_ins", "support_ends_at")
     op.drop_column("sign_ins", "support_operator")
+    op.drop_index(
+        "ix_resources_provisioned_at",
+        table_name="resources",
+        postgresql_where=sa.text("provisioned_at IS NOT NULL"),
+    )
+    op.drop_index("ix_resources_plan_state", table_name="resources")
+    op.drop_index(
+        "ix_resources_over_quota_at", table_name="resources", postgresql_where=sa.text("over_quota_at IS NOT NULL")
+    )
     op.drop_index(
         "ix_resources_tokens_refused_at",
         table_name="resources",
@@ -337,8 +392,19 @@ def downgrade() -> None:  # noqa: PLR0915 - as above
     op.drop_table("audit_links")
     op.drop_index("ix_operator_sessions_operator_id_created_at", table_name="operator_sessions")
     op.drop_table("operator_sessions")
-    op.drop_index("ix_events_operator_id_id", table_name="events", postgresql_where=sa.text("operator_id IS NOT NULL"))
-    op.drop_index("ix_events_at", table_name="events")
+    op.drop_index(
+        "ix_events_plan_moves",
+        table_name="events",
+        postgresql_where=sa.text("plan_before IS NOT NULL OR plan_after IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_events_operator_id_at_id", table_name="events", postgresql_where=sa.text("operator_id IS NOT NULL")
+    )
+    op.drop_index("ix_events_kind_at_id", table_name="events")
+    op.drop_index("ix_events_at_id", table_name="events")
+    op.drop_index("ix_events_actor_at_id", table_name="events")
+    op.drop_column("events", "plan_after")
+    op.drop_column("events", "plan_before")
     op.drop_column("events", "reason")
     op.drop_column("events", "operator_id")
     op.execute("DELETE FROM events WHERE resource_uuid IS NULL")
