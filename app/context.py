@@ -17,15 +17,16 @@ from app.exchanges import ExchangeBuffer
 from app.heroku import Heroku
 from app.job_queue import JobQueue
 from app.manifest import Manifest, read_manifest
+from app.oidc import OpenId
 from app.plans import Plan, plans
 from app.settings import Settings
 
 Clock = Callable[[], datetime]
 
-MANIFEST = Path(__file__).parent.parent / "addon-manifest.json"
 # As long as any call of Heroku may take would be too long for a process that is told to stop.
 _LAST_READING = timedelta(seconds=5)
 
+MANIFEST = Path(__file__).parent.parent / "addon-manifest.json"
 
 
 def utc_now() -> datetime:
@@ -45,15 +46,15 @@ class Context:
     keys: KeyRing
     queue: JobQueue
     clock: Clock
-    # What this process is provisioning at this moment, by uuid: see `resources/provisioning.py`.
     # Where operators may come in besides; None if OIDC_ISSUER is not set.
     open_id: OpenId | None = None
     # What was said between Heroku and us, until it is written.
     exchanges: ExchangeBuffer
+    # What this process is provisioning at this moment, by uuid: see `resources/provisioning.py`.
     under_way: dict[UUID, tuple[object, asyncio.Task[Any]]] = field(default_factory=dict)
-
     # What this process asks Heroku at this moment for somebody's page, by uuid: see `resources/app_facts.py`.
     being_read: dict[UUID, asyncio.Task[Any]] = field(default_factory=dict)
+
 
 @asynccontextmanager
 async def open_context(
@@ -61,6 +62,7 @@ async def open_context(
     *,
     clock: Clock = utc_now,
     heroku_transport: httpx2.AsyncBaseTransport | None = None,
+    open_id_transport: httpx2.AsyncBaseTransport | None = None,
     manifest: Manifest | None = None,
     price_list: Mapping[str, Plan] | None = None,
 ) -> AsyncIterator[Context]:
@@ -70,6 +72,7 @@ async def open_context(
         settings: where everything is.
         clock: aware UTC times.
         heroku_transport: how to reach Heroku, where that is not the network.
+        open_id_transport: how to reach the OpenID provider, where that is not the network.
         manifest: another one than `addon-manifest.json`.
         price_list: other plans than those of `plans.py`.
 
@@ -81,16 +84,19 @@ async def open_context(
     async with AsyncExitStack() as stack:
         database = Database(settings.database_url.get_secret_value())
         stack.push_async_callback(database.close)
+        exchanges = ExchangeBuffer(clock)
         heroku = Heroku(
             api_url=settings.heroku_api_url,
             id_url=settings.heroku_id_url,
-        exchanges = ExchangeBuffer(clock)
             client_secret=settings.heroku_client_secret.get_secret_value(),
             transport=heroku_transport,
+            note=exchanges.note,
         )
         stack.push_async_callback(heroku.close)
+        open_id = _open_id(settings, clock, open_id_transport)
+        if open_id is not None:
+            stack.push_async_callback(open_id.close)
         context = Context(
-            note=exchanges.note,
             settings=settings,
             manifest=manifest if manifest is not None else read_manifest(MANIFEST),
             database=database,
@@ -99,6 +105,8 @@ async def open_context(
             keys=KeyRing.from_base64([key.get_secret_value() for key in settings.encryption_keys]),
             queue=JobQueue(),
             clock=clock,
+            open_id=open_id,
+            exchanges=exchanges,
         )
         async with database.transaction() as session:
             await check_canaries(session, context.keys)

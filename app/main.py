@@ -16,7 +16,7 @@ from app.operations import exchanges
 from app.operators import sessions
 from app.settings import Settings
 from app.web import admin, dashboard, health, partner_api, sso
-from app.web.cookies import Signer
+from app.web.cookies import OPEN_ID_LIFE, SECOND_STEP_LIFE, Signer
 from app.web.errors import handle_errors
 from app.web.middleware import EveryRequest
 from app.web.pages import FOLDER, environment
@@ -58,6 +58,8 @@ def create_app(settings: Settings, opener: ContextOpener = open_context, compani
     app.state.session_signer = Signer(keys, "customer session")
     app.state.form_signer = Signer(keys, "customer form")
     app.state.operator_form_signer = Signer(keys, "operator form", life=sessions.LIFE)
+    app.state.second_step_signer = Signer(keys, "operator second step", life=SECOND_STEP_LIFE)
+    app.state.open_id_signer = Signer(keys, "operator openid", life=OPEN_ID_LIFE)
     app.state.templates = environment()
     app.state.newest_migration = health.newest_migration()
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
@@ -65,6 +67,7 @@ def create_app(settings: Settings, opener: ContextOpener = open_context, compani
         app.include_router(door.router)
     handle_errors(app)
     app.add_exception_handler(admin.SignInFirst, admin.lead_to_sign_in)
+    app.add_exception_handler(admin.SetUpFirst, admin.lead_to_set_up)
     app.add_middleware(EveryRequest, is_https=settings.is_https)
     return app
 

@@ -3,7 +3,9 @@
 import base64
 import binascii
 import os
+import re
 from collections.abc import Mapping
+from datetime import timedelta
 from enum import IntEnum
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
@@ -115,6 +117,16 @@ def _secret_key(value: SecretStr) -> SecretStr:
     return value
 
 
+def _duration(value: Any) -> Any:
+    """`72h`, `3d`, `90m`, or `0`."""
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"([0-9]{1,5})([mhd]?)", value.strip())
+    if found is None or (not found[2] and int(found[1]) > 0):
+        raise ValueError("must be a number with its unit, m, h or d, such as 72h or 3d; or 0")
+    return int(found[1]) * {"m": timedelta(minutes=1), "h": timedelta(hours=1)}.get(found[2], timedelta(days=1))
+
+
 def _password(value: SecretStr) -> SecretStr:
     if not 8 <= len(value) <= 72:
         raise ValueError("must have 8 to 72 characters, as Heroku wants it")
@@ -126,6 +138,7 @@ WebUrl = Annotated[str, AfterValidator(_web_url)]
 HerokuUrl = Annotated[str, AfterValidator(_heroku_url)]
 EncryptionKey = Annotated[SecretStr, AfterValidator(_encryption_key)]
 SecretKey = Annotated[SecretStr, AfterValidator(_secret_key)]
+Duration = Annotated[timedelta, NoDecode, BeforeValidator(_duration)]
 Password = Annotated[SecretStr, AfterValidator(_password)]
 
 
@@ -154,13 +167,31 @@ class Settings(BaseSettings):
     sso_strength: Annotated[SsoStrength, NoDecode, BeforeValidator(_sso_strength)] = SsoStrength.RESOURCE
     postgres_driver_admin_url: PostgresUrl | None = None
     postgres_driver_public_host: str | None = None
+    deprovision_grace: Duration = timedelta(days=3)
     log_format: Literal["json", "console"] = "json"
     worker_in_web: bool = False
+    proxies_in_front: Annotated[int, Field(ge=0, le=9)] | None = None
+    operators_need_totp: bool = False
+    oidc_issuer: HerokuUrl | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_role_for_new: Literal["viewer", "support", "operator"] | None = None
 
     @property
     def is_https(self) -> bool:
         """Whether customers reach us over https; then cookies are `Secure` and HSTS is sent."""
         return self.public_url.startswith("https:")
+
+    @property
+    def proxies(self) -> int:
+        """How many proxies each add a caller's address to X-Forwarded-For. What ends TLS for us is one."""
+        return self.proxies_in_front if self.proxies_in_front is not None else int(self.is_https)
+
+    @model_validator(mode="after")
+    def _open_id_is_complete(self) -> Self:
+        if len({value is None for value in (self.oidc_issuer, self.oidc_client_id, self.oidc_client_secret)}) > 1:
+            raise ValueError("OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET must be set together, or none of them")
+        return self
 
     @model_validator(mode="after")
     def _previous_differs(self) -> Self:

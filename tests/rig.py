@@ -50,6 +50,7 @@ def environment(database_url: str, **changes: str) -> dict[str, str]:
         "ADDON_SSO_SALT": SALT,
         "ADDON_SSO_SALT_PREVIOUS": PREVIOUS_SALT,
         "HEROKU_CLIENT_SECRET": CLIENT_SECRET,
+        "DEPROVISION_GRACE": "0",
         "HEROKU_API_URL": HEROKU_URL,
         "HEROKU_ID_URL": HEROKU_URL,
         "HEROKU_ADDONS_URL": HEROKU_URL,
@@ -79,6 +80,8 @@ class Rig:
     def __init__(self, settings: Settings, price_list: Mapping[str, Plan] | None = None) -> None:
         self.settings = settings
         self.clock = TestClock()
+        # How the OpenID provider of a test is reached; to be set before it runs.
+        self.open_id_transport: httpx2.AsyncBaseTransport | None = None
         self.app: FastAPI = create_app(settings, self._open)
         self._price_list = price_list if price_list is not None else acme_plans(settings)
         self._manifest = acme_manifest()
@@ -111,6 +114,7 @@ class Rig:
             settings,
             clock=self.clock,
             heroku_transport=httpx2.ASGITransport(self.simulator.app),
+            open_id_transport=self.open_id_transport,
             manifest=self._manifest,
             price_list=self._price_list,
         )

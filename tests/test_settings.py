@@ -2,6 +2,7 @@
 
 import base64
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,7 @@ MALFORMED = [
     ("sso_strength", "hunter2"),
     ("sso_strength", "3"),
     ("log_format", "hunter2"),
+    *(("deprovision_grace", value) for value in ("hunter2", "72", "-1h", "1.5d", "3 weeks", "999999d", "h")),
     ("worker_in_web", "hunter2"),
     *((name, "http://hunter2.example.com") for name in HEROKU_URLS),
 ]
@@ -117,6 +119,13 @@ class TestValues:
     def test_every_way_to_write_postgres_is_one(self, scheme):
         settings = read(database_url=f"{scheme}://u:p%40ss@h:6543/db?sslmode=require")
         assert settings.database_url.get_secret_value() == "postgresql+psycopg://u:p%40ss@h:6543/db?sslmode=require"
+
+    @pytest.mark.parametrize(
+        ("text", "grace"),
+        [("72h", timedelta(days=3)), ("3d", timedelta(days=3)), (" 90m ", timedelta(minutes=90)), ("0", timedelta(0))],
+    )
+    def test_a_grace_has_a_unit(self, text, grace):
+        assert read(deprovision_grace=text).deprovision_grace == grace
 
     @pytest.mark.parametrize("name", HEROKU_URLS)
     @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "[::1]", "localhost:5100"])

@@ -1,6 +1,8 @@
 """Passwords of operators: argon2id, through its library, outside the event loop and one at a time."""
 
 import asyncio
+import base64
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -11,6 +13,8 @@ from app.errors import Refused
 
 SHORTEST: Final = 12
 LONGEST: Final = 200
+# Twelve times the same letter is long, and among the first guesses.
+_FEWEST_DIFFERENT: Final = 5
 
 # 64 MiB and about 50 ms each: RFC 9106's choice where memory is limited.
 _HASHER: Final = PasswordHasher()
@@ -24,11 +28,19 @@ async def hashed(password: str) -> str:
     """The password as it is stored.
 
     Raises:
-        Refused: it is too short or too long.
+        Refused: it is too short, too long or the same few letters again and again.
     """
     if not SHORTEST <= len(password) <= LONGEST:
         raise Refused(f"A password has {SHORTEST} to {LONGEST} characters.")
+    if len(set(password)) < _FEWEST_DIFFERENT:
+        raise Refused(f"A password has at least {_FEWEST_DIFFERENT} different characters.")
     return await asyncio.get_running_loop().run_in_executor(_ONE_AT_A_TIME, _HASHER.hash, password)
+
+
+def made_up() -> str:
+    """A password for once, easy to read out: 80 random bits."""
+    letters = base64.b32encode(secrets.token_bytes(10)).decode().lower()
+    return "-".join(letters[i : i + 4] for i in range(0, len(letters), 4))
 
 
 async def matches(password: str, stored: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""Signing in as an operator, and the session that comes of it.
+"""Operators' sessions in the panel.
 
 The browser carries a random token; we keep its digest. A session ends after twelve hours, after two idle ones, when it
 is revoked, or with its account.
@@ -6,41 +6,45 @@ is revoked, or with its account.
 
 import hashlib
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 from uuid import UUID, uuid4
 
-import structlog
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
 from app.errors import Refused, Unauthorized
-from app.operators import accounts, passwords
-from app.operators.models import FailedSignIn, Operator, OperatorSession
+from app.operators import attempts
+from app.operators.attempts import Browser
+from app.operators.models import Operator, OperatorSession
 from app.operators.roles import Actor, Role
 from app.resources.lifecycle import record
 
-_log = structlog.get_logger(__name__)
-
 LIFE: Final = timedelta(hours=12)
 IDLE: Final = timedelta(hours=2)
-# How many failures for one account, and from one address, are waited for before a pause.
-MOST_FOR_ACCOUNT: Final = 5
-MOST_FROM_ADDRESS: Final = 20
-PAUSE: Final = timedelta(minutes=15)
-# The same words whatever was wrong.
-WRONG: Final = "The e-mail address or the password is wrong."
+# How long one that is over can still be seen in the list of an account.
+_KEPT: Final = timedelta(days=30)
 # `seen_at` is written no more often than this.
 _SEEN_EVERY: Final = timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Browser:
-    """Where a sign-in comes from."""
+class Method(StrEnum):
+    """How an operator has proved who they are."""
 
-    address: str
-    name: str
+    PASSWORD = "password"  # noqa: S105 - the word itself
+    PASSWORD_AND_CODE = "password and code"  # noqa: S105 - as above
+    OPEN_ID = "OpenID Connect"
+
+
+class Due(StrEnum):
+    """What an operator has to do before anything else."""
+
+    PASSWORD = "password"  # noqa: S105 - the word itself
+    SECOND_FACTOR = "second factor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,31 +60,28 @@ class SignedInOperator:
         return Actor(name=self.operator.email, role=self.operator.role, operator_id=self.operator.id)
 
 
-async def prove_password(context: Context, email: str, password: str, browser: Browser) -> Operator:
-    """The operator whose password this is. Nothing begins yet: a second proof may be needed.
+async def begin(context: Context, operator: Operator, browser: Browser, method: Method, *, before: str = "") -> str:
+    """A session for an operator whose every proof is there; the token for the browser's cookie.
 
-    Raises:
-        Refused: it is wrong, or there were too many wrong ones lately.
+    Args:
+        context: of this process.
+        operator: who it is.
+        browser: where it is.
+        method: how it was proved.
+        before: the token that the browser carried until now; what it opened is closed.
     """
-    email = email.strip().lower()[:254]
-    await count_attempt(context, email, browser)
-    async with context.database.transaction() as session:
-        operator = await accounts.find(session, email)
-    is_right = await passwords.matches(password, operator.password_hash if operator else None)
-    if operator is None or not is_right or operator.disabled_at is not None:
-        _log.warning("operator sign-in failed", address=browser.address)
-        raise Refused(WRONG)
-    if operator.password_hash is not None and passwords.is_outdated(operator.password_hash):
-        newer = await passwords.hashed(password)
-        async with context.database.transaction() as session:
-            (await session.get_one(Operator, operator.id)).password_hash = newer
-    return operator
-
-
-async def begin(context: Context, operator: Operator, browser: Browser, method: str) -> str:
-    """A session for an operator whose every proof is there; the token for the browser's cookie."""
     token, now = secrets.token_urlsafe(32), context.clock()
     async with context.database.transaction() as session:
+        await session.execute(
+            update(OperatorSession)
+            .where(OperatorSession.token_digest == _digest(before), OperatorSession.revoked_at.is_(None))
+            .values(revoked_at=now)
+        )
+        await session.execute(
+            delete(OperatorSession).where(
+                OperatorSession.operator_id == operator.id, OperatorSession.seen_at < now - _KEPT
+            )
+        )
         session.add(
             OperatorSession(
                 id=uuid4(),
@@ -93,7 +94,7 @@ async def begin(context: Context, operator: Operator, browser: Browser, method: 
                 browser=browser.name[:300],
             )
         )
-        await session.execute(delete(FailedSignIn).where(FailedSignIn.email == operator.email))
+        await attempts.forget(session, operator.email)
         line = f"Signed in to the panel with {method} from {browser.address}"
         record(session, None, now, "operator_signed_in", operator.email, line, operator_id=operator.id)
     return token
@@ -120,10 +121,38 @@ async def resume(context: Context, token: str) -> SignedInOperator:
     return SignedInOperator(operator=row[1], session=row[0])
 
 
+def due(context: Context, who: SignedInOperator) -> Due | None:
+    """What they have to do before anything else; an OpenID provider has its own second factor."""
+    if who.session.method == Method.OPEN_ID:
+        return None
+    if who.operator.is_password_temporary:
+        return Due.PASSWORD
+    if context.settings.operators_need_totp and who.operator.totp_confirmed_at is None:
+        return Due.SECOND_FACTOR
+    return None
+
+
 def is_alive(context: Context, session: OperatorSession) -> bool:
     """Whether it still lets its browser in."""
     now = context.clock()
     return session.revoked_at is None and now < session.created_at + LIFE and now < session.seen_at + IDLE
+
+
+async def alive(context: Context, operator_id: UUID) -> Sequence[OperatorSession]:
+    """An operator's sessions that still let somebody in, the one seen last first."""
+    query = select(OperatorSession).where(
+        OperatorSession.operator_id == operator_id, OperatorSession.revoked_at.is_(None)
+    )
+    async with context.database.transaction() as session:
+        rows = (await session.scalars(query.order_by(OperatorSession.seen_at.desc(), OperatorSession.id))).all()
+    return [row for row in rows if is_alive(context, row)]
+
+
+async def last_seen(context: Context) -> Mapping[UUID, datetime]:
+    """When each operator used the panel last, within the time that sessions are kept."""
+    query = select(OperatorSession.operator_id, func.max(OperatorSession.seen_at)).group_by(OperatorSession.operator_id)
+    async with context.database.transaction() as session:
+        return dict((await session.execute(query)).tuples().all())
 
 
 async def revoke(context: Context, actor: Actor, session_id: UUID) -> None:
@@ -145,26 +174,32 @@ async def revoke(context: Context, actor: Actor, session_id: UUID) -> None:
             record(session, None, row.revoked_at, "session_ended", actor.name, line, operator_id=actor.operator_id)
 
 
-async def count_attempt(context: Context, email: str, browser: Browser) -> None:
-    """Note that somebody tries; it counts as failed until `begin` forgets it, so that many at once are counted too.
+async def revoke_all(context: Context, actor: Actor, operator_id: UUID, *, keep: UUID | None = None) -> None:
+    """End every session of an operator, all but `keep`.
 
     Raises:
-        Refused: there were too many for this account, or from this address for any account.
+        Refused: they are another's, and the actor is no owner; there is no such operator.
     """
-    now = context.clock()
+    if operator_id != actor.operator_id:
+        actor.need(Role.OWNER)
     async with context.database.transaction() as session:
-        await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('operator sign-in'))"))
-        await session.execute(delete(FailedSignIn).where(FailedSignIn.at < now - PAUSE))
-        for column, value, most in (
-            (FailedSignIn.email, email, MOST_FOR_ACCOUNT),
-            (FailedSignIn.address, browser.address, MOST_FROM_ADDRESS),
-        ):
-            number = await session.scalar(select(func.count()).select_from(FailedSignIn).where(column == value))
-            if (number or 0) >= most:
-                _log.warning("too many failed operator sign-ins", address=browser.address)
-                minutes = PAUSE // timedelta(minutes=1)
-                raise Refused(f"There were too many failed sign-ins. Please wait {minutes} minutes and try again.")
-        session.add(FailedSignIn(at=now, email=email, address=browser.address))
+        operator = await session.get(Operator, operator_id)
+        if operator is None:
+            raise Refused("There is no such operator.")
+        if await end_all(context, session, operator_id, keep=keep):
+            line = f"{'All other sessions' if keep else 'All sessions'} of {operator.email} ended"
+            record(session, None, context.clock(), "session_ended", actor.name, line, operator_id=actor.operator_id)
+
+
+async def end_all(context: Context, session: AsyncSession, operator_id: UUID, *, keep: UUID | None = None) -> int:
+    """Let every browser of an operator but the one with the session `keep` sign in anew; how many those are."""
+    query = update(OperatorSession).where(
+        OperatorSession.operator_id == operator_id, OperatorSession.revoked_at.is_(None)
+    )
+    if keep is not None:
+        query = query.where(OperatorSession.id != keep)
+    ended = await session.execute(query.values(revoked_at=context.clock()).returning(OperatorSession.id))
+    return len(ended.all())
 
 
 def _digest(token: str) -> bytes:

@@ -10,8 +10,11 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 # Heroku's advice for an add-on's dashboard. https://devcenter.heroku.com/articles/add-on-single-sign-on
 SESSION_LIFE: Final = timedelta(minutes=90)
+# Between an operator's password and the code; and on the way to an OpenID provider and back.
+SECOND_STEP_LIFE: Final = timedelta(minutes=5)
+OPEN_ID_LIFE: Final = timedelta(minutes=10)
 
-Purpose = Literal["customer session", "customer form", "operator form", "operator second step"]
+Purpose = Literal["customer session", "customer form", "operator form", "operator second step", "operator openid"]
 
 
 class Signer:

@@ -10,6 +10,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from app.web.browsers import browser_words
+
 FOLDER = Path(__file__).parent
 
 # Where Heroku's regions are, Common Runtime and Private Spaces alike.
@@ -47,6 +49,7 @@ def environment() -> Environment:
     env.filters["amount"] = amount
     env.filters["span"] = span
     env.filters["place"] = place
+    env.filters["browser"] = browser_words
     files = (path for path in (FOLDER / "static").rglob("*") if path.is_file())
     addresses = {path.relative_to(FOLDER / "static").as_posix(): _address(path) for path in files}
     env.globals["static"] = addresses.__getitem__

@@ -16,9 +16,9 @@ from sqlalchemy import select, text, update
 
 from app.encryption import KeyRing, WrongKeyError
 from app.log import configure_logging
+from app.operations.reencrypt import count_rows, reencrypt
 from app.resources import lifecycle, rotation
 from app.resources.models import SECRETS, EncryptionCanary, Resource
-from app.resources.reencrypt import count_resources, reencrypt
 
 NEW_KEY = base64.urlsafe_b64encode(b"n" * 32).decode()
 
@@ -112,7 +112,7 @@ class TestKeys:
         clear = await self._clear(key_rig, addon.id)
         async with Rig(new_settings(database_url, encryption_keys=f"{NEW_KEY},{ENCRYPTION_KEY}")).running() as rig:
             assert await self._clear(rig, addon.id) == clear
-            assert await count_resources(rig.context) == 1
+            assert await count_rows(rig.context) == 1
             assert [batch async for batch in reencrypt(rig.context)] == [(1, len(clear))]
             assert [batch async for batch in reencrypt(rig.context)] == [(1, 0)]
         async with Rig(new_settings(database_url, encryption_keys=NEW_KEY)).running() as rig:

@@ -1,8 +1,11 @@
-"""Who may see an operators' page, and what its forms must carry. Every route names its role with `Needs`."""
+"""Who may see an operators' page, and what its forms must carry.
+
+Every route names the role it needs by the type of a parameter: `Viewer`, `Support`, `Operator` or `Owner`; every POST
+has `dependencies=[GenuineForm]`.
+"""
 
 import ipaddress
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl, quote
 
@@ -12,13 +15,16 @@ from fastapi.responses import RedirectResponse
 
 from app.errors import Refused, Unauthorized
 from app.operators import sessions
+from app.operators.attempts import Browser
 from app.operators.roles import Role
-from app.operators.sessions import Browser, SignedInOperator
+from app.operators.sessions import Due, SignedInOperator
 from app.web.dependencies import OpenContext, refuse_other_sites
 
 COOKIE: Final = "operator"
 PATH: Final = "/admin"
 _MOST_FIELDS: Final = 2000
+
+_log = structlog.get_logger(__name__)
 
 
 class SignInFirst(Exception):
@@ -27,6 +33,17 @@ class SignInFirst(Exception):
     def __init__(self, wanted: str) -> None:
         super().__init__(wanted)
         self.wanted = wanted
+
+
+class SetUpFirst(Exception):
+    """The operator has something to set up before anything else: the browser is led there."""
+
+    def __init__(self, due: Due) -> None:
+        super().__init__(due)
+        self.due = due
+
+
+_SET_UP: Final = {Due.PASSWORD: f"{PATH}/account", Due.SECOND_FACTOR: f"{PATH}/account/second-factor"}
 
 
 async def _signed_in(request: Request, context: OpenContext) -> SignedInOperator:
@@ -41,8 +58,11 @@ async def _signed_in(request: Request, context: OpenContext) -> SignedInOperator
 SignedIn = Annotated[SignedInOperator, Depends(_signed_in)]
 
 
-def _needs(role: Role) -> Callable[..., Awaitable[SignedInOperator]]:
-    async def operator_with_role(operator: SignedIn) -> SignedInOperator:
+def _needs(role: Role, *, also_newcomers: bool = False) -> Callable[..., Awaitable[SignedInOperator]]:
+    async def operator_with_role(context: OpenContext, operator: SignedIn) -> SignedInOperator:
+        due = sessions.due(context, operator)
+        if due is not None and not also_newcomers:
+            raise SetUpFirst(due)
         operator.actor.need(role)
         return operator
 
@@ -54,6 +74,8 @@ Viewer = Annotated[SignedInOperator, Depends(_needs(Role.VIEWER))]
 Support = Annotated[SignedInOperator, Depends(_needs(Role.SUPPORT))]
 Operator = Annotated[SignedInOperator, Depends(_needs(Role.OPERATOR))]
 Owner = Annotated[SignedInOperator, Depends(_needs(Role.OWNER))]
+# Also who has a password or a second factor to set up first: on the pages for that, and for leaving.
+Newcomer = Annotated[SignedInOperator, Depends(_needs(Role.VIEWER, also_newcomers=True))]
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -86,13 +108,17 @@ GenuineForm: Any = Depends(_genuine_form)
 
 
 def browser_of(request: Request, context: OpenContext) -> Browser:
-    """Where a request comes from. Behind a platform's router its last entry of X-Forwarded-For is to be believed."""
+    """Where a request comes from. Of X-Forwarded-For only what our own proxies have written is believed."""
     address = request.client.host if request.client else "unknown"
-    forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    if context.settings.is_https and forwarded:
-        with suppress(ValueError):
-            address = str(ipaddress.ip_address(forwarded))
-    return Browser(address=address, name=request.headers.get("User-Agent", "")[:300])
+    written = ",".join(request.headers.getlist("X-Forwarded-For")).split(",")
+    proxies = context.settings.proxies
+    if 0 < proxies <= len(written):
+        try:
+            address = str(ipaddress.ip_address(written[-proxies].strip()))
+        except ValueError:  # not by our proxies, or they write something else
+            _log.debug("X-Forwarded-For holds no address where PROXIES_IN_FRONT says")
+    name = "".join(c for c in request.headers.get("User-Agent", "") if c.isprintable())
+    return Browser(address=address, name=name[:300])
 
 
 def _wanted(request: Request) -> str:
@@ -111,5 +137,12 @@ async def lead_to_sign_in(_request: Request, error: Exception) -> Response:
     """303 to the sign-in page, for `SignInFirst`."""
     wanted = error.wanted if isinstance(error, SignInFirst) else PATH
     response = RedirectResponse(f"{PATH}/sign-in?next={quote(wanted, safe='')}", 303)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+async def lead_to_set_up(_request: Request, error: Exception) -> Response:
+    """303 to what is due first, for `SetUpFirst`."""
+    response = RedirectResponse(_SET_UP[error.due] if isinstance(error, SetUpFirst) else PATH, 303)
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -8,6 +8,7 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from markupsafe import Markup, escape
 
+from app.operators import sessions
 from app.operators.roles import Role
 from app.operators.sessions import SignedInOperator
 from app.web.admin.access import PATH
@@ -33,6 +34,7 @@ def render_page(
 ) -> Response:
     """A page of the panel; `template` extends `admin/base.html`."""
     zone = ZoneInfo(operator.operator.time_zone)
+    due = sessions.due(request.app.state.context, operator)
     notice = request.app.state.operator_form_signer.value(request.cookies.get(_NOTICE, "")) or ""
     owner, _, words = notice.partition(":")
     response = render(
@@ -42,7 +44,8 @@ def render_page(
         me=operator.operator,
         role=operator.operator.role,
         roles=Role,
-        navigation=[(address, words) for address, words, role in _NAVIGATION if operator.operator.role >= role],
+        due=due,
+        navigation=[] if due else [page[:2] for page in _NAVIGATION if operator.operator.role >= page[2]],
         path=request.url.path,
         form_token=request.app.state.operator_form_signer.sign(str(operator.session.id)),
         now=request.app.state.context.clock(),
