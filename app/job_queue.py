@@ -6,7 +6,7 @@ also while an earlier one waits for its retry. A job's only argument is that uui
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import Job as QueuedJob
 from procrastinate.jobs import Status
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, Text, cast, column, exists, literal_column, table, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import psycopg_connection
@@ -28,6 +28,8 @@ from app.errors import Retry
 _log = structlog.get_logger(__name__)
 
 QUEUE = "resources"
+# Of what one operator orders for many at once: whatever a customer waits for goes before it.
+FOR_MANY = -1
 _LONGEST_BACKOFF = timedelta(minutes=10)
 
 _WAITING = text("SELECT id FROM procrastinate_jobs WHERE queueing_lock = :queueing_lock AND status = 'todo' FOR UPDATE")
@@ -47,9 +49,14 @@ class Periodic:
 class JobQueue:
     """Puts jobs into the queue. Needs no connection of its own: it writes on the caller's transaction."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, highest: int | None = None) -> None:
         # The connector is never opened: every enqueue brings its connection along.
         self._app = procrastinate.App(connector=procrastinate.PsycopgConnector())
+        self._highest = highest
+
+    def for_many(self) -> "JobQueue":
+        """The same queue, for work that lets others go first; what must go first for its resource still does."""
+        return JobQueue(highest=FOR_MANY)
 
     async def enqueue(
         self, session: AsyncSession, job: str, uuid: UUID, *, at_most_one: bool = False, priority: int = 0
@@ -63,6 +70,8 @@ class JobQueue:
             at_most_one: do nothing if such a job is already waiting.
             priority: a higher one goes before others of the same resource.
         """
+        if self._highest is not None and priority <= 0:
+            priority = min(priority, self._highest)
         queueing_lock = f"{job}:{uuid}" if at_most_one else None
         deferrer = self._app.configure_task(
             job,
@@ -192,3 +201,72 @@ async def oldest_due_age(session: AsyncSession) -> timedelta:
     """How long the job that waits longest has been due; zero for an empty queue. For health and metrics."""
     seconds: Any = await session.scalar(_OLDEST_DUE)
     return timedelta(seconds=max(float(seconds or 0), 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedWork:
+    """A job of one resource that waits or runs.
+
+    Attributes:
+        id: the queue's number of it.
+        name: as in `resources.outcomes.JOBS`.
+        is_running: a worker has it at this moment.
+        attempts: how often it was begun before.
+        queued_at: when it was asked for.
+        due_at: when it is to run again; None for as soon as it is its turn.
+    """
+
+    id: int
+    name: str
+    is_running: bool
+    attempts: int
+    queued_at: datetime
+    due_at: datetime | None
+
+
+# In the order in which they will run.
+_WORK_OF = """
+    SELECT job.id, task_name AS name, status = 'doing' AS is_running, attempts,
+           (SELECT min(at) FROM procrastinate_events WHERE job_id = job.id) AS queued_at, scheduled_at AS due_at
+    FROM procrastinate_jobs job WHERE lock = :lock AND status IN ('todo', 'doing')
+    ORDER BY status = 'doing' DESC, priority DESC, id
+"""
+_LOCKED_JOB = text(
+    "SELECT task_name FROM procrastinate_jobs WHERE id = :id AND lock = :lock AND status = 'todo' FOR UPDATE"
+)
+_RUN_NOW = text("UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE lock = :lock AND status = 'todo' RETURNING id")
+
+
+async def work_of(session: AsyncSession, uuid: UUID) -> list[QueuedWork]:
+    """What waits or runs for the resource, in order."""
+    found = await session.execute(text(_WORK_OF), {"lock": str(uuid)})
+    return [QueuedWork(**row) for row in found.mappings()]
+
+
+_JOBS = table("procrastinate_jobs", column("lock"), column("task_name"))
+
+
+def has_work(uuid: ColumnElement[UUID], *, besides: Sequence[str]) -> ColumnElement[bool]:
+    """For queries: whether anything but the jobs `besides` waits or runs for the resource of this uuid."""
+    return (
+        exists()
+        .select_from(_JOBS)
+        .where(
+            _JOBS.c.lock == cast(uuid, Text),
+            literal_column("status IN ('todo', 'doing')"),
+            _JOBS.c.task_name.not_in(besides),
+        )
+    )
+
+
+async def run_now(session: AsyncSession, uuid: UUID) -> int:
+    """Let nothing of the resource wait for its time any more; how many jobs wait."""
+    return len((await session.execute(_RUN_NOW, {"lock": str(uuid)})).all())
+
+
+async def drop(session: AsyncSession, uuid: UUID, job_id: int) -> str | None:
+    """Take one waiting job out of the queue; its name, or None if it does not wait any more."""
+    name: str | None = await session.scalar(_LOCKED_JOB, {"id": job_id, "lock": str(uuid)})
+    if name is not None:
+        await session.execute(text("SELECT procrastinate_cancel_job_v1(:id, false, true)"), {"id": job_id})
+    return name

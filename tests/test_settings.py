@@ -226,6 +226,8 @@ class TestDocumentation:
             assert told == "required"
         elif field.default is not None:
             default = field.default.name if isinstance(field.default, SsoStrength) else str(field.default)
+            if isinstance(field.default, timedelta):
+                default = f"{field.default.days}d"
             assert told == f"`{default if default.startswith('http') else default.lower()}`"
         else:
             assert told not in {"", "required"}

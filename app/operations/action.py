@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypedDict
 from uuid import UUID
 
 from app.context import Context
@@ -12,6 +12,14 @@ from app.resources.models import Resource
 
 SHORTEST_REASON: Final = 3
 LONGEST_REASON: Final = 500
+
+
+class Signature(TypedDict):
+    """The arguments that say who did something, and why."""
+
+    actor: str
+    operator_id: UUID | None
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +35,11 @@ class Order:
     actor: Actor
     reason: str
     parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def signature(self) -> Signature:
+        """Whose word it was, as the rules of a resource's life take it and the history keeps it."""
+        return {"actor": self.actor.name, "operator_id": self.actor.operator_id, "reason": self.reason}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +71,7 @@ class Action:
         foretell: what will happen, in the words of the confirmation; may ask the driver, for moments, and never raises.
         run: does it, in transactions of its own with the event in the same one; returns a sentence about it.
         is_grave: cannot be undone, or the customer feels it: the button is red, and the add-on's name must be typed.
-        is_for_many: batches offer it.
+        is_for_many: batches offer it. `run` then leaves everything but the database to jobs.
         parameters: what else it needs to know.
     """
 

@@ -6,8 +6,6 @@ next). Any of them may run twice, and may find the resource gone.
 A provision in the background is the chain exchange_grant, provision_service, push_config, announce_provisioned.
 """
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -18,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.context import Context
 from app.errors import Gone, Refused, Retry, Unauthorized
 from app.resources.lifecycle import (
-    HEROKU,
     PROGRAM,
     give_up_provisioning,
     locked,
@@ -28,7 +25,8 @@ from app.resources.lifecycle import (
     record_service,
 )
 from app.resources.models import Resource, State
-from app.resources.tokens import fresh_access_token, store_tokens
+from app.resources.removal import deprovision_service
+from app.resources.tokens import store_tokens, with_token
 
 _log = structlog.get_logger(__name__)
 
@@ -39,8 +37,6 @@ GRANT_LIFE: Final = timedelta(minutes=5)
 PROVISIONING_LIMIT: Final = timedelta(hours=11, minutes=50)
 # How long the previous credentials work after Heroku has the new ones: releases and restarts take time.
 ROTATION_OVERLAP: Final = timedelta(hours=2)
-# A request that works on a resource is done long before this; later, its process has died.
-UNSETTLED_FOR: Final = timedelta(minutes=1)
 
 SORRY: Final = "The add-on could not be provisioned. Nothing was charged; please try again or contact support."
 
@@ -91,7 +87,7 @@ async def push_config(context: Context, uuid: UUID) -> None:
         resource = await _load(session, uuid)
         version, config = resource.config_version, resource.config(context.keys)
     if resource.needs_push:
-        await _with_token(context, uuid, lambda token: context.heroku.update_config(uuid, token, config))
+        await with_token(context, uuid, lambda token: context.heroku.update_config(uuid, token, config))
     async with context.database.transaction() as session:
         resource = await _living(session, uuid)
         if version > resource.pushed_version:
@@ -120,7 +116,7 @@ async def announce_provisioned(context: Context, uuid: UUID) -> None:
             if await context.heroku.addon_state(uuid, token) != State.PROVISIONED:
                 raise
 
-    await _with_token(context, uuid, announce)
+    await with_token(context, uuid, announce)
     async with context.database.transaction() as session:
         resource = await _living(session, uuid)
         if resource.state is State.PROVISIONING:
@@ -185,26 +181,6 @@ async def retire_service(context: Context, uuid: UUID) -> None:
         record(session, uuid, context.clock(), "retired", PROGRAM, "Previous credentials retired")
 
 
-async def deprovision_service(context: Context, uuid: UUID) -> None:
-    """Have the driver remove the service, and forget its secrets."""
-    async with context.database.transaction() as session:
-        resource = await session.get_one(Resource, uuid)
-    wanted = resource.info(context.keys)
-    with suppress(Gone):  # as good as removed
-        await context.plans[wanted.plan].driver.deprovision(wanted)
-    async with context.database.transaction() as session:
-        resource = await locked(session, uuid)
-        # A request may still have its driver make something: if its process dies, the sweep comes back for that.
-        if resource.unsettled_since is not None and resource.unsettled_since <= context.clock() - UNSETTLED_FOR:
-            resource.unsettled_since = None
-        if resource.removed_at is None:
-            resource.removed_at = context.clock()
-            record(session, uuid, context.clock(), "removed", PROGRAM, "Service and credentials removed")
-        # The seed and the details stay: a removal may have to be repeated, and needs to know what to look for. The
-        # config has no such use.
-        resource.seal(context.keys, "config", None)
-
-
 async def report_failure(context: Context, uuid: UUID) -> None:
     """Tell Heroku that a resource cannot be provisioned, then end it here."""
     async with context.database.transaction() as session:
@@ -213,7 +189,7 @@ async def report_failure(context: Context, uuid: UUID) -> None:
         return
     if resource.has_tokens:
         try:
-            await _with_token(context, uuid, lambda token: context.heroku.mark_deprovisioned(uuid, token))
+            await with_token(context, uuid, lambda token: context.heroku.mark_deprovisioned(uuid, token))
         except (Gone, Refused, Unauthorized) as error:
             _log.warning("Heroku did not take the news of a failure", reason=str(error))
     async with context.database.transaction() as session:
@@ -235,24 +211,3 @@ async def _living(session: AsyncSession, uuid: UUID) -> Resource:
     if resource.is_gone:
         raise Gone
     return resource
-
-
-async def _with_token(context: Context, uuid: UUID, call: Callable[[str], Awaitable[None]]) -> None:
-    """Call Heroku with a fresh token; if it is refused, refresh once and call once more.
-
-    Heroku not knowing the resource is flagged on it: operators decide, no data is lost over a mistaken 404.
-    """
-    try:
-        token = await fresh_access_token(context, uuid)
-        try:
-            await call(token)
-        except Unauthorized:
-            await call(await fresh_access_token(context, uuid, unlike=token))
-    except Gone as gone:
-        async with context.database.transaction() as session:
-            resource = await _living(session, uuid)
-            if resource.unknown_to_heroku_at is None:
-                resource.unknown_to_heroku_at = context.clock()
-                text = f"Heroku does not know this resource: {gone}"
-                record(session, uuid, context.clock(), "unknown_to_heroku", HEROKU, text, is_for_customer=False)
-        raise

@@ -18,9 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
 from app.drivers.base import Provisioned
-from app.errors import Gone
+from app.errors import Gone, Refused
 from app.resources.models import Resource, State
-from app.resources.traces import Event
+from app.resources.traces import Event, PlanWithdrawal
 
 # Heroku wants an answer within three seconds. Two of them are for the driver and for what comes before it; the rest is
 # for writing down how far it came.
@@ -57,17 +57,47 @@ async def deprovision(context: Context, uuid: UUID) -> None:
         await end_life(context, session, resource, HEROKU, "Removed by the customer")
 
 
-async def end_life(context: Context, session: AsyncSession, resource: Resource, actor: str, text: str) -> None:
-    """Turn the row into a tombstone and have what was made removed; nothing else that was queued runs any more."""
+async def end_life(
+    context: Context,
+    session: AsyncSession,
+    resource: Resource,
+    actor: str,
+    text: str,
+    *,
+    operator_id: UUID | None = None,
+    reason: str | None = None,
+) -> None:
+    """Turn the row into a tombstone and have what was made removed, after its grace if there is one (see `removal.py`);
+    nothing else that was queued runs any more.
+    """
     now = context.clock()
+    resource.kept_until = _kept_until(context, resource, now)
+    resource.suspended_at = None
     resource.state = State.DEPROVISIONED
     resource.deprovisioned_at = now
     resource.rotation_requested_at = resource.rotated_at = resource.retire_at = None
     for secret in ("grant", "access_token", "refresh_token", "log_input_url", "log_drain_token"):
         resource.seal(context.keys, secret, None)
-    record(session, resource.uuid, now, "deprovisioned", actor, text)
+    record(
+        session,
+        resource.uuid,
+        now,
+        "deprovisioned",
+        actor,
+        text,
+        operator_id=operator_id,
+        reason=reason,
+        plan_before=resource.plan if resource.provisioned_at is not None else None,
+    )
     await context.queue.cancel(session, resource.uuid)
     await context.queue.enqueue(session, "deprovision_service", resource.uuid)
+
+
+def _kept_until(context: Context, resource: Resource, now: datetime) -> datetime | None:
+    """How long the service is kept: only one that somebody could use, and that its driver can put out of reach."""
+    grace, plan = context.settings.deprovision_grace, context.plans.get(resource.plan)
+    is_worth_it = resource.state is State.PROVISIONED and plan is not None and plan.driver.can_set_aside
+    return now + grace if is_worth_it and grace else None
 
 
 async def give_up_provisioning(context: Context, session: AsyncSession, resource: Resource, reason: str) -> None:
@@ -114,15 +144,24 @@ async def record_service(
     if generation < resource.generation:
         await context.queue.enqueue(session, "settle", resource.uuid, at_most_one=True)
         return False
+    if resource.suspended_at is not None:  # whoever was suspended while the driver worked may have been let in by it
+        await context.queue.enqueue(session, "suspend_service", resource.uuid, at_most_one=True, priority=1)
+    before = resource.config(context.keys) if resource.config_version > 0 else None
+    store_made(context, resource, provisioned)
+    if before == dict(provisioned.config):
+        return False
+    resource.config_version += 1
+    resource.config_changed_at = context.clock()
+    return True
+
+
+def store_made(context: Context, resource: Resource, provisioned: Provisioned) -> None:
+    """Keep config and details, sealed."""
     undeclared = set(provisioned.config) - set(context.manifest.api.config_vars)
     if undeclared:
         raise ValueError(f"the driver returned config vars that the manifest does not list: {sorted(undeclared)}")
     resource.seal(context.keys, "details", json.dumps(dict(provisioned.details)))
-    if resource.config_version > 0 and resource.config(context.keys) == dict(provisioned.config):
-        return False
     resource.seal(context.keys, "config", json.dumps(dict(provisioned.config)))
-    resource.config_version += 1
-    return True
 
 
 async def record_provisioned(context: Context, session: AsyncSession, resource: Resource, message: str | None) -> None:
@@ -131,13 +170,26 @@ async def record_provisioned(context: Context, session: AsyncSession, resource: 
     resource.state = State.PROVISIONED
     resource.provisioned_at = now
     resource.message = message
-    record(session, resource.uuid, now, "provisioned", PROGRAM, f"Ready on the {resource.plan} plan")
+    text = f"Ready on the {resource.plan} plan"
+    record(session, resource.uuid, now, "provisioned", PROGRAM, text, plan_after=resource.plan)
     await measure_soon(context, session, resource.uuid)
+    await context.queue.enqueue(session, "read_app", resource.uuid, at_most_one=True, priority=-2)
 
 
 async def measure_soon(context: Context, session: AsyncSession, uuid: UUID) -> None:
     """Have the dashboard show readings that match a new resource or a new plan, without waiting for the next round."""
     await context.queue.enqueue(session, "measure_usage", uuid, at_most_one=True, priority=-1)
+
+
+async def refuse_withdrawn(session: AsyncSession, plan: str) -> None:
+    """Let nobody have a plan who does not have it, once operators have withdrawn it from sale.
+
+    Raises:
+        Refused: with the operators' sentence.
+    """
+    sentence = await session.scalar(select(PlanWithdrawal.sentence).where(PlanWithdrawal.plan == plan))
+    if sentence is not None:
+        raise Refused(sentence)
 
 
 def record(
@@ -151,10 +203,13 @@ def record(
     is_for_customer: bool = True,
     operator_id: UUID | None = None,
     reason: str | None = None,
+    plan_before: str | None = None,
+    plan_after: str | None = None,
 ) -> None:
     """Add a line to the history; `text` is a sentence for people and holds no secret.
 
-    Without a `uuid` it is about the program as a whole. `operator_id` and `reason` are set for what operators do.
+    Without a `uuid` it is about the program as a whole. `operator_id` and `reason` are set for what operators do, the
+    plans when it changes which one a provisioned resource is on.
     """
     session.add(
         Event(
@@ -162,10 +217,11 @@ def record(
             at=at,
             kind=kind,
             actor=actor,
-    await context.queue.enqueue(session, "read_app", resource.uuid, at_most_one=True, priority=-2)
             text=text,
             is_for_customer=is_for_customer and uuid is not None,
             operator_id=operator_id,
             reason=reason,
+            plan_before=plan_before,
+            plan_after=plan_after,
         )
     )

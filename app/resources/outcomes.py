@@ -67,6 +67,14 @@ async def _end_here(context: Context, session: AsyncSession, resource: Resource,
     await give_up_provisioning(context, session, resource, resource.refusal or reason)
 
 
+async def _set_aside_again(context: Context, session: AsyncSession, resource: Resource, reason: str) -> None:
+    """Whatever of it is open by now is closed, and what is kept is kept."""
+    resource.restored_at = None
+    text = f"The service could not be restored: {reason}"
+    record(session, resource.uuid, context.clock(), "restoring_failed", PROGRAM, text, is_for_customer=False)
+    await context.queue.enqueue(session, "deprovision_service", resource.uuid, at_most_one=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A job, and what becomes of the resource when the job is given up.
@@ -86,9 +94,13 @@ JOBS: Final[Mapping[str, Job]] = {
     "settle": Job(jobs.settle, _stop_settling),
     "rotate_service": Job(jobs.rotate_service, _end_rotation),
     "retire_service": Job(jobs.retire_service, None),
-    "deprovision_service": Job(jobs.deprovision_service, None),
+    "suspend_service": Job(suspension.suspend_service, None),
+    "resume_service": Job(suspension.resume_service, None),
+    "deprovision_service": Job(removal.deprovision_service, None),
+    "bring_back_service": Job(removal.bring_back_service, _set_aside_again),
     "report_failure": Job(jobs.report_failure, _end_here),
     "measure_usage": Job(measure_usage, _leave_as_is),
+    "read_app": Job(read_app, _leave_as_is),
 }
 
 
@@ -100,7 +112,6 @@ async def run_job(context: Context, name: str, uuid: UUID) -> None:
     """
     job = JOBS[name]
     try:
-    "read_app": Job(read_app, _leave_as_is),
         async with asyncio.timeout(LONGEST_RUN.total_seconds()):
             await job.run(context, uuid)
     except Gone as gone:

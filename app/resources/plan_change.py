@@ -10,7 +10,15 @@ from app.context import Context
 from app.drivers.base import Provisioned, ResourceInfo
 from app.errors import Gone, Refused
 from app.plans import Plan
-from app.resources.lifecycle import HEROKU, Answer, locked, record, record_service, request_deadline
+from app.resources.lifecycle import (
+    HEROKU,
+    Answer,
+    locked,
+    record,
+    record_service,
+    refuse_withdrawn,
+    request_deadline,
+)
 from app.resources.models import Resource, State
 
 _log = structlog.get_logger(__name__)
@@ -32,6 +40,7 @@ async def change_plan(context: Context, uuid: UUID, name: str) -> Answer:
         if resource.plan == name:
             _log.info("plan change to the plan it has", resource=str(uuid), plan=name)
             return Answer(uuid=uuid, config=_known_config(context, resource))
+        await refuse_withdrawn(session, name)
         if resource.state is State.PROVISIONING:
             _record_plan(context, session, resource, name)
             await context.queue.enqueue(session, "settle", uuid, at_most_one=True)
@@ -58,6 +67,50 @@ def _plan_to_change_to(context: Context, resource: Resource, name: str) -> Plan:
     if type(plan.driver) is not type(context.plans[resource.plan].driver):
         raise Refused(f"A {resource.plan} add-on cannot be changed to {name}. Please install {name} beside it.")
     return plan
+
+
+def plans_to_move_to(context: Context, resource: Resource) -> list[str]:
+    """The other plans that the same kind of driver makes; also those that are no longer sold."""
+    present = context.plans[resource.plan]
+    return [
+        plan.name
+        for plan in context.plans.values()
+        if plan.name != present.name and type(plan.driver) is type(present.driver)
+    ]
+
+
+async def move_plan(
+    context: Context, uuid: UUID, name: str, actor: str, *, operator_id: UUID | None = None, reason: str | None = None
+) -> None:
+    """Put a resource on the plan `name` here, whatever Heroku knows of it; the service follows in the background.
+
+    Raises:
+        Refused: it is not provisioned, or cannot be on that plan.
+        Gone: no such resource.
+    """
+    async with context.database.transaction() as session:
+        resource = await locked(session, uuid)
+        if resource.is_gone:
+            raise Gone
+        if resource.state is not State.PROVISIONED:
+            raise Refused("Only a provisioned resource can be moved to another plan.")
+        if name not in plans_to_move_to(context, resource):
+            raise Refused(f"It cannot be moved to the plan {name[:60]!r}.")
+        text = f"Plan changed from {resource.plan} to {name} by support"
+        record(
+            session,
+            uuid,
+            context.clock(),
+            "plan_moved",
+            actor,
+            text,
+            operator_id=operator_id,
+            reason=reason,
+            plan_before=resource.plan,
+            plan_after=name,
+        )
+        resource.plan = name
+        await context.queue.enqueue(session, "settle", uuid, at_most_one=True)
 
 
 async def _plan_changed(context: Context, wanted: ResourceInfo, provisioned: Provisioned) -> Answer:
@@ -89,7 +142,17 @@ async def _settle_later(context: Context, uuid: UUID, *, plan: str | None = None
 
 def _record_plan(context: Context, session: AsyncSession, resource: Resource, name: str) -> None:
     text = f"Plan changed from {resource.plan} to {name}"
-    record(session, resource.uuid, context.clock(), "plan_changed", HEROKU, text)
+    is_counted = resource.state is State.PROVISIONED
+    record(
+        session,
+        resource.uuid,
+        context.clock(),
+        "plan_changed",
+        HEROKU,
+        text,
+        plan_before=resource.plan if is_counted else None,
+        plan_after=name if is_counted else None,
+    )
     resource.plan = name
 
 

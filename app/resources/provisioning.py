@@ -22,6 +22,7 @@ from app.resources.lifecycle import (
     record,
     record_provisioned,
     record_service,
+    refuse_withdrawn,
     request_deadline,
 )
 from app.resources.models import Resource, State, purpose
@@ -122,6 +123,7 @@ async def _insert(context: Context, session: AsyncSession, request: ProvisionReq
         return False
     if plan.is_withdrawn:
         raise Refused(f"The plan {plan.name} is no longer sold. Please choose another plan.")
+    await refuse_withdrawn(session, plan.name)
     record(session, request.uuid, now, "requested", HEROKU, f"Install requested with the {plan.name} plan")
     if request.grant:
         await context.queue.enqueue(session, "exchange_grant", request.uuid)

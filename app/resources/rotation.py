@@ -5,33 +5,55 @@ from uuid import UUID
 from app.context import Context
 from app.errors import Gone, Refused
 from app.resources.lifecycle import locked, record
-from app.resources.models import State
+from app.resources.models import Resource, State
+from app.resources.suspension import SUSPENDED
 
 
-async def rotate(context: Context, uuid: UUID, actor: str) -> None:
+def why_no_rotation(resource: Resource) -> str | None:
+    """A sentence if credentials cannot be rotated now, else None."""
+    if resource.state is not State.PROVISIONED:
+        return "The add-on is still being provisioned. Please try again when it is ready."
+    if resource.suspended_at is not None:
+        return SUSPENDED
+    if not resource.has_tokens and resource.grant_sealed is None:
+        return "Heroku does not let us change this add-on's config vars. Please contact support."
+    if resource.is_rotating:
+        return "A rotation is still under way. The previous credentials have to be retired first."
+    return None
+
+
+async def rotate(
+    context: Context, uuid: UUID, actor: str, *, operator_id: UUID | None = None, reason: str | None = None
+) -> None:
     """Have new credentials made and pushed; the present ones keep working for the overlap after that.
 
     Raises:
-        Refused: a rotation is still under way, or the resource is not provisioned yet.
+        Refused: a rotation is still under way, or the resource is not provisioned yet, or suspended.
         Gone: no such resource.
     """
     async with context.database.transaction() as session:
         resource = await locked(session, uuid)
         if resource.is_gone:
             raise Gone
-        if resource.state is not State.PROVISIONED:
-            raise Refused("The add-on is still being provisioned. Please try again when it is ready.")
-        if not resource.has_tokens and resource.grant_sealed is None:
-            raise Refused("Heroku does not let us change this add-on's config vars. Please contact support.")
-        if resource.is_rotating:
-            raise Refused("A rotation is still under way. The previous credentials have to be retired first.")
+        if (why_not := why_no_rotation(resource)) is not None:
+            raise Refused(why_not)
         now = context.clock()
         resource.rotation_requested_at = now
-        record(session, uuid, now, "rotation_requested", actor, "Rotation of the credentials requested")
+        text = "Rotation of the credentials requested"
+        record(session, uuid, now, "rotation_requested", actor, text, operator_id=operator_id, reason=reason)
         await context.queue.enqueue(session, "rotate_service", uuid)
 
 
-async def retire_now(context: Context, uuid: UUID, actor: str) -> None:
+def why_no_retirement(resource: Resource) -> str | None:
+    """A sentence if there is nothing to retire, else None."""
+    if resource.retire_at is None:
+        return "There are no previous credentials to retire at the moment."
+    return None
+
+
+async def retire_now(
+    context: Context, uuid: UUID, actor: str, *, operator_id: UUID | None = None, reason: str | None = None
+) -> None:
     """Stop the previous credentials at once instead of at the end of the overlap.
 
     Raises:
@@ -42,9 +64,10 @@ async def retire_now(context: Context, uuid: UUID, actor: str) -> None:
         resource = await locked(session, uuid)
         if resource.is_gone:
             raise Gone
-        if resource.retire_at is None:
-            raise Refused("There are no previous credentials to retire at the moment.")
+        if (why_not := why_no_retirement(resource)) is not None:
+            raise Refused(why_not)
         now = context.clock()
         resource.retire_at = now
-        record(session, uuid, now, "retirement_requested", actor, "Retirement of the previous credentials requested")
+        text = "Retirement of the previous credentials requested"
+        record(session, uuid, now, "retirement_requested", actor, text, operator_id=operator_id, reason=reason)
         await context.queue.enqueue(session, "retire_service", uuid, at_most_one=True)

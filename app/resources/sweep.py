@@ -7,8 +7,9 @@ import structlog
 from sqlalchemy import ColumnElement, select
 
 from app.context import Context
-from app.resources.jobs import PROVISIONING_LIMIT, UNSETTLED_FOR
+from app.resources.jobs import PROVISIONING_LIMIT
 from app.resources.models import Resource, State
+from app.resources.removal import UNSETTLED_FOR
 
 _log = structlog.get_logger(__name__)
 
@@ -18,12 +19,14 @@ TOO_LATE: Final = "The add-on was not ready within twelve hours."
 
 
 async def sweep(context: Context) -> None:
-    """Finish what a dead process has left, retire credentials, and end provisions that took too long."""
+    """Finish what a dead process has left, retire credentials, remove what was kept, end what took too long to make."""
     now = context.clock()
     for uuid in await _find(context, Resource.unsettled_since < now - UNSETTLED_FOR):
         await _enqueue(context, "settle", uuid)
     for uuid in await _find(context, Resource.retire_at <= now):
         await _enqueue(context, "retire_service", uuid)
+    for uuid in await _find(context, Resource.kept_until <= now):
+        await _enqueue(context, "deprovision_service", uuid)
     too_old = (Resource.state == State.PROVISIONING) & (Resource.created_at < now - PROVISIONING_LIMIT)
     for uuid in await _find(context, too_old):
         await _give_up(context, uuid)

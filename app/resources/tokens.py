@@ -5,14 +5,17 @@ and calls Heroku; the others wait for what it stores. A lease ends by itself, so
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from app.context import Context
-from app.errors import Gone, Refused, Retry
+from app.errors import Gone, Refused, Retry, Unauthorized
 from app.heroku import Tokens
-from app.resources.lifecycle import PROGRAM, locked, record
+from app.resources.lifecycle import HEROKU, PROGRAM, locked, record
 from app.resources.models import Resource, State
 
 # A token that lives shorter than this is refreshed before use: it must outlast the call that it is for.
@@ -53,6 +56,30 @@ async def fresh_access_token(context: Context, uuid: UUID, *, unlike: str | None
     raise Retry("another worker is refreshing this resource's token")
 
 
+async def with_token(context: Context, uuid: UUID, call: Callable[[str], Awaitable[None]]) -> None:
+    """Call Heroku with a fresh token; if it is refused, refresh once and call once more.
+
+    Heroku not knowing the resource is flagged on it: operators decide, no data is lost over a mistaken 404.
+
+    Raises:
+        Unauthorized, Refused, Gone, Retry: as `fresh_access_token` and the call do.
+    """
+    try:
+        token = await fresh_access_token(context, uuid)
+        try:
+            await call(token)
+        except Unauthorized:
+            await call(await fresh_access_token(context, uuid, unlike=token))
+    except Gone as gone:
+        async with context.database.transaction() as session:
+            resource = await locked(session, uuid)
+            if not resource.is_gone and resource.unknown_to_heroku_at is None:
+                resource.unknown_to_heroku_at = context.clock()
+                text = f"Heroku does not know this resource: {gone}"
+                record(session, uuid, context.clock(), "unknown_to_heroku", HEROKU, text, is_for_customer=False)
+        raise
+
+
 def _usable_token(context: Context, resource: Resource, unlike: str | None) -> str | None:
     if resource.is_gone:
         raise Gone
@@ -72,7 +99,10 @@ async def _refresh(context: Context, uuid: UUID, refresh_token: str) -> str:
         tokens = await context.heroku.refresh_token(refresh_token, uuid=uuid)
     except BaseException as error:
         async with context.database.transaction() as session:
-            (await locked(session, uuid)).refresh_leased_until = None
+            resource = await locked(session, uuid)
+            resource.refresh_leased_until = None
+            if isinstance(error, (Unauthorized, Refused, Gone)):
+                _note_refusal(context, session, resource)
         raise
     async with context.database.transaction() as session:
         resource = await locked(session, uuid)
@@ -85,9 +115,20 @@ async def _refresh(context: Context, uuid: UUID, refresh_token: str) -> str:
     return tokens.access_token
 
 
+def _note_refusal(context: Context, session: AsyncSession, resource: Resource) -> None:
+    """Operators see since when Heroku has taken no refresh token of this resource; it may be our client secret."""
+    if resource.is_gone or resource.tokens_refused_at is not None:
+        return
+    now = resource.tokens_refused_at = context.clock()
+    text = "Heroku did not accept the refresh token"
+    record(session, resource.uuid, now, "tokens_refused", HEROKU, text, is_for_customer=False)
+
+
 def store_tokens(context: Context, resource: Resource, tokens: Tokens) -> None:
     """Keep what the token endpoint answered; a new refresh token replaces the old one."""
     resource.seal(context.keys, "access_token", tokens.access_token)
-    resource.access_token_expires_at = context.clock() + tokens.expires_in
+    now = context.clock()
+    resource.tokens_at, resource.tokens_refused_at = now, None
+    resource.access_token_expires_at = now + tokens.expires_in
     if tokens.refresh_token is not None:
         resource.seal(context.keys, "refresh_token", tokens.refresh_token)
