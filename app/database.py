@@ -65,9 +65,29 @@ class Database:
         except (OperationalError, InterfaceError, PoolTimeoutError) as error:
             raise Retry("the database is not available just now") from error
 
+    def within(self, session: AsyncSession) -> "Database":
+        """A database whose every transaction is a part of the one that is open already, and is committed with it.
+
+        A part that raises is undone alone. Nobody may talk to the network in one: the outer one stays open.
+        """
+        return _Within(session)
+
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+
+
+class _Within(Database):
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        async with self._session.begin_nested():
+            yield self._session
+
+    async def close(self) -> None:
+        """Nothing of it is its own."""
 
 
 async def psycopg_connection(session: AsyncSession) -> AsyncConnection[tuple[object, ...]]:

@@ -70,6 +70,8 @@ class Batch(Base):
     operator_id: Mapped[UUID | None]
     state: Mapped[BatchState] = mapped_column(_enum(BatchState), default=BatchState.RUNNING)
     created_at: Mapped[datetime]
+    # When it was ordered, or resumed last.
+    started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
 
 
@@ -77,7 +79,11 @@ class BatchItem(Base):
     """One resource of a batch."""
 
     __tablename__ = "batch_items"
-    __table_args__ = (Index("ix_batch_items_batch_id_state", "batch_id", "state", "resource_uuid"),)
+    __table_args__ = (
+        Index("ix_batch_items_batch_id_state", "batch_id", "state", "resource_uuid"),
+        Index("ix_batch_items_begun", "begun_at", postgresql_where=text("state = 'begun'")),
+        Index("ix_batch_items_begun_at", "begun_at", postgresql_where=text("begun_at IS NOT NULL")),
+    )
 
     batch_id: Mapped[UUID] = mapped_column(ForeignKey("batches.id"), primary_key=True)
     resource_uuid: Mapped[UUID] = mapped_column(ForeignKey("resources.uuid"), primary_key=True)
@@ -85,6 +91,8 @@ class BatchItem(Base):
     # Why it failed, or what was done.
     message: Mapped[str | None] = mapped_column(Text)
     begun_at: Mapped[datetime | None]
+    # The resource's newest event when it was begun: what became of it comes after.
+    begun_event_id: Mapped[int | None] = mapped_column(BigInteger)
     ended_at: Mapped[datetime | None]
 
 

@@ -99,6 +99,7 @@ def upgrade() -> None:  # noqa: PLR0915 - tables that belong to one release
             nullable=False,
         ),
         sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("started_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("ended_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batches")),
     )
@@ -204,6 +205,7 @@ def upgrade() -> None:  # noqa: PLR0915 - tables that belong to one release
         ),
         sa.Column("message", sa.Text(), nullable=True),
         sa.Column("begun_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("begun_event_id", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name=op.f("fk_batch_items_batch_id")),
         sa.ForeignKeyConstraint(["resource_uuid"], ["resources.uuid"], name=op.f("fk_batch_items_resource_uuid")),
@@ -211,6 +213,20 @@ def upgrade() -> None:  # noqa: PLR0915 - tables that belong to one release
     )
     op.create_index(
         "ix_batch_items_batch_id_state", "batch_items", ["batch_id", "state", "resource_uuid"], unique=False
+    )
+    op.create_index(
+        "ix_batch_items_begun",
+        "batch_items",
+        ["begun_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'begun'"),
+    )
+    op.create_index(
+        "ix_batch_items_begun_at",
+        "batch_items",
+        ["begun_at"],
+        unique=False,
+        postgresql_where=sa.text("begun_at IS NOT NULL"),
     )
     op.create_table(
         "differences",
@@ -416,6 +432,8 @@ def downgrade() -> None:  # noqa: PLR0915 - as above
     op.rename_table("events", "resource_events")
     op.drop_index("ix_differences_reconciliation_id", table_name="differences")
     op.drop_table("differences")
+    op.drop_index("ix_batch_items_begun_at", table_name="batch_items", postgresql_where=sa.text("begun_at IS NOT NULL"))
+    op.drop_index("ix_batch_items_begun", table_name="batch_items", postgresql_where=sa.text("state = 'begun'"))
     op.drop_index("ix_batch_items_batch_id_state", table_name="batch_items")
     op.drop_table("batch_items")
     op.drop_table("listed_installs")
