@@ -8,6 +8,7 @@ that came in a request.
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -145,6 +146,11 @@ class Heroku:
         """The e-mail address of whose app it is; for a team's app, Heroku's address of the team."""
         return _words(await self._look(f"/apps/{app_id}", uuid, access_token), "owner", "email")
 
+    async def installs(self, url: str, *, slug: str, password: str) -> tuple[Any, str | None]:
+        """A page of the list of all installs, as Heroku writes it, and where the next is. No other host is followed."""
+        response = await self._send("GET", url, None, headers={"Accept": "application/json"}, auth=(slug, password))
+        return _json(response), _next_page(url, response)
+
     async def _look(self, path: str, uuid: UUID, access_token: str) -> Any:
         about = _Call(uuid=uuid, request={}, secrets=[access_token], is_look=True)
         return await self._platform("GET", path, access_token, about)
@@ -170,7 +176,11 @@ class Heroku:
             raise Retry("Heroku's token endpoint answered something that is not a token") from None
 
     async def _call(self, method: str, url: str, about: _Call | None, **how: Any) -> Any:
-        """One request. The answer's JSON on success (None for an empty body), else one of the kinds in `errors.py`."""
+        """One request. The answer's JSON on success, None for an empty body."""
+        return _json(await self._send(method, url, about, **how))
+
+    async def _send(self, method: str, url: str, about: _Call | None, **how: Any) -> httpx2.Response:
+        """One request. The answer on success, else one of the kinds in `errors.py`."""
         path = httpx2.URL(url).path
         started = time.perf_counter()
         try:
@@ -194,7 +204,7 @@ class Heroku:
             raise Retry(f"{method} {path}: Heroku answered {status}", after=_retry_after(response))
         if status >= 300:
             raise Refused(f"{method} {path}: Heroku answered {status}: {_message(response)}")
-        return _json(response)
+        return response
 
     def _note(
         self,
@@ -257,6 +267,17 @@ def _uuid(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
+
+
+def _next_page(url: str, response: httpx2.Response) -> str | None:
+    link = response.links.get("next", {}).get("url")
+    if link is None and response.status_code != 206:
+        return None
+    with suppress(httpx2.InvalidURL, TypeError):  # a None
+        there = str(httpx2.URL(url).join(link))
+        if there.startswith(f"{url.partition('/api/')[0]}/"):
+            return there
+    raise Refused("Heroku's list does not say where it goes on, or leads to another host.")
 
 
 def _message(response: httpx2.Response) -> str:
