@@ -95,7 +95,7 @@ def readable(facts: Mapping[str, Any], *, secrets: Iterable[str | None] = ()) ->
             found[name] = _text(value, hidden)
         elif isinstance(value, bool | int | float):
             found[name] = value
-        elif isinstance(value, list):
+        elif isinstance(value, list) and value:
             found[name] = [_text(str(one), hidden) for one in value[:_LONGEST_LIST]]
     return found
 

@@ -1,4 +1,4 @@
-"""A small line chart, worked out on the server: numbers for the attributes of an SVG, so that no style is inline.
+"""How much is used, as a bar and a small line chart: numbers for an SVG, worked out here so that no style is inline.
 
 The drawing is 100 units wide and 100 high, y pointing down as in SVG; the page stretches it to its own size.
 """
@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from app.resources.history import Hour
+from app.resources.history import Hour, Usage
+from app.resources.usage import MEMORY
 
 # A longer silence than this is a hole in the line, not a straight piece of it.
 _LONGEST_STEP: Final = timedelta(hours=3)
 _HEADROOM: Final = 1.2
 # The limit is drawn once it comes into sight; far above a low line, it would only press that line to the ground.
 _LIMIT_IN_SIGHT: Final = 0.4
+_NEARLY_FULL: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,25 @@ class Chart:
     lowest: int
     highest: int
     days: tuple[tuple[date, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One measure on a page: how full, and how it came to that."""
+
+    usage: Usage
+    percent: float
+    level: str
+    chart: Chart | None
+
+
+def bar(usage: Usage, now: datetime) -> Bar:
+    """What to draw of one measure, with the chart of the time for which readings are kept."""
+    used, limit = usage.newest.used, usage.newest.limit
+    share = used / limit if limit > 0 else 1.0
+    level = "bad" if share > 1 else "warn" if share >= _NEARLY_FULL else "good"
+    chart = draw(usage.hours, limit=limit, since=now - MEMORY, until=now)
+    return Bar(usage=usage, percent=share * 100, level=level, chart=chart)
 
 
 def draw(hours: Sequence[Hour], *, limit: int, since: datetime, until: datetime) -> Chart | None:

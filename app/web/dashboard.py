@@ -4,7 +4,6 @@ A customer comes here by SSO and stays for 90 minutes. Everything works without 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -14,19 +13,18 @@ from fastapi.responses import PlainTextResponse, RedirectResponse
 
 from app.context import Context
 from app.errors import Refused
+from app.operations import support
 from app.resources import lifecycle, rotation
 from app.resources.history import Usage, events_for_customer, show_config, sign_out, usage_since
 from app.resources.jobs import ROTATION_OVERLAP
 from app.resources.models import Resource, State
 from app.resources.usage import GRACE, MEMORY
-from app.web.chart import Chart, draw
-from app.web.cookies import SESSION_LIFE, drop_session
+from app.web.chart import bar
+from app.web.cookies import drop_session
 from app.web.dependencies import Customer, GenuineForm, OpenContext, SignedIn, signed_in
 from app.web.pages import render
 
 router = APIRouter(prefix="/dashboard/{uuid}")
-
-_NEARLY_FULL: Final = 0.8
 
 _NOTICE: Final = "notice"
 _NOTICE_LIFE: Final = timedelta(minutes=1)
@@ -45,16 +43,6 @@ class Rotation(StrEnum):
     WAITING = "waiting"
     OVERLAP = "overlap"
     RETIRING = "retiring"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Bar:
-    """One measure on the page: how full, and how it came to that."""
-
-    usage: Usage
-    percent: float
-    level: str
-    chart: Chart | None
 
 
 @router.get("")
@@ -77,6 +65,7 @@ async def progress(context: OpenContext, customer: Customer) -> Response:
 async def config(request: Request, context: OpenContext, customer: Customer) -> Response:
     """The dashboard with the values of the config vars, this once."""
     try:
+        _refuse_support(customer)
         values = await show_config(context, customer.resource.uuid, customer.name)
     except Refused as refused:
         return await _page(request, context, customer, 422, alert=refused.message)
@@ -87,6 +76,7 @@ async def config(request: Request, context: OpenContext, customer: Customer) -> 
 async def rotate(request: Request, context: OpenContext, customer: Customer) -> Response:
     """Begin a rotation."""
     try:
+        _refuse_support(customer)
         await rotation.rotate(context, customer.resource.uuid, customer.name)
     except Refused as refused:
         return await _refusal(request, context, customer, refused)
@@ -97,6 +87,7 @@ async def rotate(request: Request, context: OpenContext, customer: Customer) -> 
 async def retire(request: Request, context: OpenContext, customer: Customer) -> Response:
     """Do not wait for the end of a rotation."""
     try:
+        _refuse_support(customer)
         await rotation.retire_now(context, customer.resource.uuid, customer.name)
     except Refused as refused:
         return await _refusal(request, context, customer, refused)
@@ -106,8 +97,13 @@ async def retire(request: Request, context: OpenContext, customer: Customer) -> 
 @router.post("/sign-out", dependencies=[GenuineForm])
 async def leave(request: Request, context: OpenContext, customer: Customer) -> Response:
     """End the session, here and in every copy of the cookie."""
-    await sign_out(context, customer.sign_in, customer.name)
-    response = render(request, "signed_out.html")
+    response: Response
+    if customer.is_support:
+        await support.leave(context, customer.sign_in)
+        response = RedirectResponse(f"/admin/resources/{customer.resource.uuid}", 303)
+    else:
+        await sign_out(context, customer.sign_in, customer.name)
+        response = render(request, "signed_out.html")
     drop_session(response, resource=customer.resource.uuid, is_https=context.settings.is_https)
     return response
 
@@ -119,6 +115,11 @@ async def leave(request: Request, context: OpenContext, customer: Customer) -> R
 async def form_address(customer: Customer) -> Response:
     """A page that answers a form has the form's address: who opens that again, by hand or from a list, comes back."""
     return RedirectResponse(_path(customer), 303)
+
+
+def _refuse_support(customer: SignedIn) -> None:
+    if customer.is_support:
+        raise Refused("Support looks at this dashboard and changes nothing on it; the panel has what support may do.")
 
 
 def _path(customer: SignedIn) -> str:
@@ -163,7 +164,7 @@ async def _page(
         "resource": resource,
         "path": _path(customer),
         "form_token": request.app.state.form_signer.sign(str(customer.sign_in.id)),
-        "session_ends_at": customer.sign_in.at + SESSION_LIFE,
+        "session_ends_at": customer.ends_at,
         "progress": _progress(resource, now),
         "notice": notice,
         "alert": alert,
@@ -183,7 +184,7 @@ async def _page(
         addon_id=context.manifest.id,
         names=list(values or resource.config(context.keys)),
         values=values,
-        bars=[_bar(usage, now) for usage in measures],
+        bars=[bar(usage, now) for usage in measures],
         snippets=context.plans[resource.plan].driver.snippets(),
         rotation=stage,
         # Not while values are shown: they would go away by themselves. Nor for hours.
@@ -217,11 +218,3 @@ def _state(resource: Resource) -> dict[str, Any]:
     if resource.over_quota_at is not None:
         return {"state_words": "Over the plan's limit", "state_level": "warn"}
     return {"state_words": "Provisioned and ready", "state_level": "good"}
-
-
-def _bar(usage: Usage, now: datetime) -> _Bar:
-    used, limit = usage.newest.used, usage.newest.limit
-    share = used / limit if limit > 0 else 1.0
-    level = "bad" if share > 1 else "warn" if share >= _NEARLY_FULL else "good"
-    chart = draw(usage.hours, limit=limit, since=now - MEMORY, until=now)
-    return _Bar(usage=usage, percent=share * 100, level=level, chart=chart)

@@ -5,6 +5,7 @@ import binascii
 import hashlib
 import hmac
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
@@ -14,6 +15,7 @@ from fastapi import Depends, Request
 
 from app.context import Context
 from app.errors import Gone, Unauthorized
+from app.operations import support
 from app.resources.models import Resource
 from app.resources.traces import SignIn
 from app.web.cookies import SESSION_LIFE, session_sign_in
@@ -64,7 +66,7 @@ FromHeroku = Depends(from_heroku)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedIn:
-    """A customer on the pages of one resource, as both were when the request came."""
+    """A customer, or support, on the pages of one resource, as both were when the request came."""
 
     resource: Resource
     sign_in: SignIn
@@ -74,9 +76,19 @@ class SignedIn:
         """Who acts, for the history."""
         return self.sign_in.email or "a customer"
 
+    @property
+    def is_support(self) -> bool:
+        """Whether it is no customer but an operator who looks at what the customer sees, and may do nothing there."""
+        return self.sign_in.support_operator is not None
+
+    @property
+    def ends_at(self) -> datetime:
+        """When the pages are closed to this browser."""
+        return self.sign_in.support_ends_at or self.sign_in.at + SESSION_LIFE
+
 
 async def signed_in(uuid: str, request: Request, context: OpenContext) -> SignedIn:
-    """The customer who came by SSO to this very resource within the last 90 minutes.
+    """The customer who came by SSO to this very resource within the last 90 minutes, or the operator who visits it.
 
     Raises:
         Unauthorized: nobody did, they signed out, or their time is over.
@@ -93,9 +105,14 @@ async def signed_in(uuid: str, request: Request, context: OpenContext) -> Signed
     async with context.database.transaction() as session:
         sign_in = await session.get(SignIn, sign_in_id)
         resource = await session.get(Resource, resource_uuid)
+        is_visit_over = (
+            sign_in is not None
+            and sign_in.support_operator is not None
+            and await support.is_over(context, session, sign_in)
+        )
     if sign_in is None or resource is None or sign_in.resource_uuid != resource_uuid:
         raise Unauthorized("dashboard: no such session")
-    if sign_in.signed_out_at is not None or context.clock() >= sign_in.at + SESSION_LIFE:
+    if is_visit_over or sign_in.signed_out_at is not None or context.clock() >= sign_in.at + SESSION_LIFE:
         raise Unauthorized("dashboard: the session is over")
     if resource.is_gone:
         raise Gone

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from app.web.admin import account, actions, oidc, operators, second_factor, sign_in
+from app.web.admin import account, actions, audit, oidc, operators, resource, second_factor, sign_in, support
 from app.web.admin.access import SetUpFirst, SignInFirst, lead_to_set_up, lead_to_sign_in
 
 router = APIRouter(prefix="/admin")
-for group in (sign_in, oidc, account, second_factor, operators, actions):
+for group in (sign_in, oidc, account, second_factor, operators, actions, resource, support, audit):
     router.include_router(group.router)
 
 __all__ = ["SetUpFirst", "SignInFirst", "lead_to_set_up", "lead_to_sign_in", "router"]
