@@ -15,7 +15,7 @@ from app.context import Context
 from app.errors import Refused
 from app.operations import support
 from app.resources import lifecycle, rotation
-from app.resources.history import Usage, events_for_customer, show_config, sign_out, usage_since
+from app.resources.history import events_for_customer, show_config, sign_out, usage_since
 from app.resources.jobs import ROTATION_OVERLAP
 from app.resources.models import Resource, State
 from app.resources.usage import GRACE, MEMORY
@@ -213,6 +213,8 @@ def _rotation(resource: Resource, now: datetime) -> Rotation:
 
 def _state(resource: Resource) -> dict[str, Any]:
     """The state in words, and how good that is."""
+    if resource.suspended_at is not None:
+        return {"state_words": "Suspended", "state_level": "bad"}
     if resource.read_only_at is not None:
         return {"state_words": "Read-only: writes are refused", "state_level": "bad"}
     if resource.over_quota_at is not None:
