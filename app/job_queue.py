@@ -21,6 +21,7 @@ from procrastinate.jobs import Job as QueuedJob
 from procrastinate.jobs import Status
 from sqlalchemy import ColumnElement, Text, cast, column, exists, literal_column, table, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.database import psycopg_connection
 from app.errors import Retry
@@ -246,7 +247,7 @@ async def work_of(session: AsyncSession, uuid: UUID) -> list[QueuedWork]:
 _JOBS = table("procrastinate_jobs", column("lock"), column("task_name"))
 
 
-def has_work(uuid: ColumnElement[UUID], *, besides: Sequence[str]) -> ColumnElement[bool]:
+def has_work(uuid: InstrumentedAttribute[UUID], *, besides: Sequence[str]) -> ColumnElement[bool]:
     """For queries: whether anything but the jobs `besides` waits or runs for the resource of this uuid."""
     return (
         exists()

@@ -15,7 +15,9 @@ from sqlalchemy.engine import make_url
 
 from app.context import Context
 from app.job_queue import Periodic, remove_old_jobs, retry_stalled_jobs, worker_app
-from app.operations import exchanges
+from app.operations import batch_work, exchanges
+from app.operations.audit_chain import link_events
+from app.operations.audit_verification import verify_daily
 from app.resources.outcomes import JOBS, run_job
 from app.resources.sweep import enqueue_measurements, sweep
 
@@ -39,8 +41,11 @@ def build_worker(context: Context) -> procrastinate.App:
         periodic={
             "sweep": Periodic("* * * * *", lambda _: sweep(context)),
             "measure": Periodic("*/5 * * * *", lambda _: enqueue_measurements(context)),
+            "batches": Periodic("* * * * * */3", lambda _: batch_work.work(context)),
             "retry_stalled": Periodic("* * * * * */10", partial(retry_stalled_jobs, silent_for=_LOST_AFTER)),
             "forget_exchanges": Periodic("47 * * * *", lambda _: exchanges.prune(context)),
+            "link_audit": Periodic("* * * * * */10", lambda _: link_events(context)),
+            "verify_audit": Periodic("27 3 * * *", lambda _: verify_daily(context)),
             "remove_old": Periodic("17 4 * * *", partial(remove_old_jobs, older_than=timedelta(days=30))),
         },
     )

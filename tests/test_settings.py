@@ -86,6 +86,7 @@ MALFORMED = [
     ("sso_strength", "3"),
     ("log_format", "hunter2"),
     *(("deprovision_grace", value) for value in ("hunter2", "72", "-1h", "1.5d", "3 weeks", "999999d", "h")),
+    *(("batch_per_minute", value) for value in ("hunter2", "0", "-1", "10001")),
     ("worker_in_web", "hunter2"),
     *((name, "http://hunter2.example.com") for name in HEROKU_URLS),
 ]

@@ -122,7 +122,9 @@ async def locked(session: AsyncSession, uuid: UUID) -> Resource:
     Raises:
         Gone: there never was one.
     """
-    resource = await session.scalar(select(Resource).where(Resource.uuid == uuid).with_for_update())
+    # Its key never changes: events, sign-ins and items of batches that name it may be written meanwhile.
+    query = select(Resource).where(Resource.uuid == uuid).with_for_update(key_share=True)
+    resource = await session.scalar(query)
     if resource is None:
         raise Gone
     return resource

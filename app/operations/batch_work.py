@@ -1,0 +1,237 @@
+"""How batches are worked through: a round every few seconds, by one worker at a time, a resource at a time.
+
+What an action changes, the jobs it enqueues and the note that it has begun are one transaction: a crash loses nothing
+and repeats nothing. An item is over when nothing that was enqueued for its resource waits any more.
+
+A batch must leave room for customers. Its jobs go after theirs; only so many of its resources are under way at once;
+and it begins no more of them a minute than `BATCH_PER_MINUTE` says, because Heroku limits the calls of an account to
+4,500 an hour, refilled by about 75 a minute, and a rotation takes one or two.
+https://devcenter.heroku.com/articles/platform-api-reference#rate-limits
+"""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import ColumnElement, and_, exists, func, select, text, update
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.context import Context
+from app.errors import Gone, Refused, Retry
+from app.job_queue import has_work
+from app.operations.action import Order, perform
+from app.operations.actions import ACTIONS
+from app.operations.batches import action_title
+from app.operations.models import Batch, BatchItem, BatchState, ItemState
+from app.operators.roles import Actor, Role
+from app.resources.lifecycle import PROGRAM, locked, record
+from app.resources.models import Resource, State
+from app.resources.traces import Event
+
+_log = structlog.get_logger(__name__)
+
+# How many resources are under way at once, in all batches. One whose work waits longer, such as for a token that Heroku
+# refuses, makes room for others meanwhile.
+IN_FLIGHT: Final = 25
+_UNDER_WAY: Final = timedelta(minutes=5)
+# After that an item counts as failed, although its work is still tried.
+PATIENCE: Final = timedelta(hours=1)
+# So many failures one after the other are no accident: the batch pauses, and somebody has a look.
+MOST_FAILURES: Final = 20
+# Of each round, with which it begins resources. A round comes every three seconds.
+_ROUND: Final = timedelta(seconds=2)
+_MOST_AT_ONCE: Final = 1000
+_MINUTE: Final = timedelta(minutes=1)
+
+# What calls Heroku for no resource needs no pace.
+_WITHOUT_HEROKU: Final = ("suspend", "resume")
+# Jobs that no action asks for.
+_BESIDES: Final = ("measure_usage", "read_app")
+_FAILURES: Final = ("given_up", "job_skipped", "rotation_failed")
+
+_LOCK: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('batches'))")
+
+
+async def work(context: Context) -> None:
+    """One round: note what became of what has begun, begin what there is room for, end what is done."""
+    deadline = asyncio.get_running_loop().time() + _ROUND.total_seconds()
+    try:
+        await _note_outcomes(context)
+        while await _begin_next(context) and asyncio.get_running_loop().time() < deadline:
+            pass
+        await _end_done(context)
+    except Retry as retry:
+        _log.warning("batches wait", reason=str(retry))
+
+
+async def _begin_next(context: Context) -> bool:
+    """Begin with one resource; False if there is none to begin with now, or another worker is at it."""
+    async with context.database.transaction() as session:
+        if not await session.scalar(_LOCK):
+            return False
+        batch = await _next_batch(context, session)
+        if batch is None:
+            return False
+        waiting = (BatchItem.batch_id == batch.id, BatchItem.state == ItemState.WAITING)
+        uuid = (
+            await session.scalars(
+                select(BatchItem.resource_uuid).where(*waiting).order_by(BatchItem.resource_uuid).limit(1)
+            )
+        ).one()
+        outcome = await _begin(context, session, batch, uuid)
+        of_item = (BatchItem.batch_id == batch.id, BatchItem.resource_uuid == uuid)
+        await session.execute(update(BatchItem).where(*of_item).values(outcome))
+    return True
+
+
+async def _next_batch(context: Context, session: AsyncSession) -> Batch | None:
+    """The running batch with the fewest resources under way of which one may begin now."""
+    now = context.clock()
+    begun = BatchItem.state == ItemState.BEGUN
+    under_way = await session.scalar(select(func.count()).where(begun, BatchItem.begun_at > now - _UNDER_WAY))
+    if (under_way or 0) >= IN_FLIGHT:
+        return None
+    calls_heroku = Batch.action.not_in(_WITHOUT_HEROKU)
+    lately = await session.scalar(
+        select(func.count()).select_from(BatchItem).join(Batch).where(BatchItem.begun_at > now - _MINUTE, calls_heroku)
+    )
+    conditions: list[ColumnElement[bool]] = [
+        Batch.state == BatchState.RUNNING,
+        exists().where(BatchItem.batch_id == Batch.id, BatchItem.state == ItemState.WAITING),
+    ]
+    if (lately or 0) >= context.settings.batch_per_minute:
+        conditions.append(~calls_heroku)
+    of_batch = select(func.count()).where(BatchItem.batch_id == Batch.id, begun).correlate(Batch).scalar_subquery()
+    query = select(Batch).where(*conditions).order_by(of_batch, Batch.created_at).limit(1)
+    return await session.scalar(query.with_for_update(of=Batch))
+
+
+async def _begin(context: Context, session: AsyncSession, batch: Batch, uuid: UUID) -> dict[str, Any]:
+    """Perform the action as a part of the session's transaction; the columns of the item after that."""
+    now = context.clock()
+    action = ACTIONS.get(batch.action)
+    if action is None:
+        return _failed(now, "This action does not exist any more.")
+    order = Order(
+        actor=Actor(name=batch.actor, role=Role(batch.role_number), operator_id=batch.operator_id),
+        reason=batch.reason,
+        parameters=batch.parameters,
+    )
+    # From here on nobody else changes the resource, and what is read of it is what it is.
+    await locked(session, uuid)
+    within = replace(context, database=context.database.within(session), queue=context.queue.for_many())
+    try:
+        said = await perform(within, action, uuid, order)
+    except (OperationalError, InterfaceError):  # the database itself: the whole transaction is tried again
+        raise
+    except Refused as refused:
+        return _failed(now, refused.message)
+    except Gone:
+        return _failed(now, "It has been deprovisioned.")
+    except Exception as error:  # noqa: BLE001 - one resource that breaks the program must not hold up all others
+        _log.exception("an action failed in a batch", batch=str(batch.id), resource=str(uuid))
+        return _failed(now, f"Our mistake ({type(error).__name__}); the log of the worker tells more.")
+    event_id = await session.scalar(select(func.max(Event.id)).where(Event.resource_uuid == uuid))
+    return {"state": ItemState.BEGUN, "message": said, "begun_at": now, "begun_event_id": event_id or 0}
+
+
+def _failed(now: datetime, message: str) -> dict[str, Any]:
+    return {"state": ItemState.FAILED, "message": message, "ended_at": now}
+
+
+async def _note_outcomes(context: Context) -> None:
+    async with context.database.transaction() as session:
+        if not await session.scalar(_LOCK):
+            return
+        now = context.clock()
+        failed_in: set[UUID] = set()
+        # One statement: what it sees of a resource, its history and its jobs belongs together.
+        for row in await session.execute(_begun_items()):
+            outcome = _outcome(row, is_late=row.begun_at < now - PATIENCE)
+            if outcome is None:
+                continue
+            state, message = outcome
+            failed_in |= {row.batch_id} if state is ItemState.FAILED else set()
+            of_item = (BatchItem.batch_id == row.batch_id, BatchItem.resource_uuid == row.resource_uuid)
+            values = {"state": state, "message": message, "ended_at": now}
+            await session.execute(update(BatchItem).where(*of_item).values(values))
+        for batch_id in failed_in:
+            await _pause_if_hopeless(context, session, batch_id)
+
+
+def _begun_items() -> Any:
+    of_resource = Event.resource_uuid == BatchItem.resource_uuid
+    failure = (
+        select(Event.text)
+        .where(of_resource, Event.id > BatchItem.begun_event_id, Event.kind.in_(_FAILURES))
+        .order_by(Event.id)
+        .limit(1)
+        .correlate(BatchItem)
+        .scalar_subquery()
+    )
+    return (
+        select(
+            BatchItem.batch_id,
+            BatchItem.resource_uuid,
+            BatchItem.begun_at,
+            (Resource.state == State.DEPROVISIONED).label("is_gone"),
+            (Resource.config_version > Resource.pushed_version).label("needs_push"),
+            Resource.rotation_requested_at,
+            Resource.last_error,
+            failure.label("failure"),
+            has_work(Resource.uuid, besides=_BESIDES).label("has_work"),
+        )
+        .join(Resource, Resource.uuid == BatchItem.resource_uuid)
+        .where(BatchItem.state == ItemState.BEGUN)
+        .order_by(BatchItem.begun_at)
+        .limit(_MOST_AT_ONCE)
+    )
+
+
+def _outcome(row: Any, *, is_late: bool) -> tuple[ItemState, str | None] | None:
+    """What became of an item that has begun; None if that is open."""
+    if row.is_gone:
+        return ItemState.FAILED, "It was deprovisioned meanwhile."
+    if row.failure is not None:
+        return ItemState.FAILED, row.failure
+    if row.has_work:
+        last = f" The last error was: {row.last_error}." if row.last_error else ""
+        return (ItemState.FAILED, f"Not done within an hour; it is still being tried.{last}") if is_late else None
+    if row.needs_push or row.rotation_requested_at is not None:
+        return ItemState.FAILED, "Its work was taken out of the queue before it was done."
+    return ItemState.DONE, None
+
+
+async def _pause_if_hopeless(context: Context, session: AsyncSession, batch_id: UUID) -> None:
+    batch = await session.get_one(Batch, batch_id, with_for_update=True)
+    if batch.state is not BatchState.RUNNING:
+        return
+    had_begun = and_(BatchItem.batch_id == batch_id, BatchItem.begun_at.is_not(None))
+    lately = select(BatchItem.state).where(had_begun, BatchItem.ended_at >= batch.started_at)
+    # Of what ended at the same time, what is done counts first.
+    last = await session.scalars(lately.order_by(BatchItem.ended_at.desc(), BatchItem.state).limit(MOST_FAILURES))
+    states = list(last)
+    if len(states) == MOST_FAILURES and ItemState.DONE not in states:
+        batch.state = BatchState.PAUSED
+        text = f"paused: {MOST_FAILURES} resources failed one after the other"
+        _log.error("a batch is paused", batch=str(batch_id), reason=text)
+        record(
+            session, None, context.clock(), "batch_paused", PROGRAM, f"Batch {batch_id}, {action_title(batch)}: {text}"
+        )
+
+
+async def _end_done(context: Context) -> None:
+    open_items = exists().where(
+        BatchItem.batch_id == Batch.id, BatchItem.state.in_((ItemState.WAITING, ItemState.BEGUN))
+    )
+    async with context.database.transaction() as session:
+        done = select(Batch).where(Batch.state == BatchState.RUNNING, ~open_items).with_for_update()
+        for batch in await session.scalars(done):
+            batch.state, batch.ended_at = BatchState.DONE, context.clock()
+            record(
+                session, None, context.clock(), "batch_done", PROGRAM, f"Batch {batch.id}, {action_title(batch)}: done"
+            )
