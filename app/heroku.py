@@ -273,8 +273,8 @@ def _next_page(url: str, response: httpx2.Response) -> str | None:
     link = response.links.get("next", {}).get("url")
     if link is None and response.status_code != 206:
         return None
-    with suppress(httpx2.InvalidURL, TypeError):  # a None
-        there = str(httpx2.URL(url).join(link))
+    with suppress(httpx2.InvalidURL):
+        there = str(httpx2.URL(url).join(link)) if link is not None else ""
         if there.startswith(f"{url.partition('/api/')[0]}/"):
             return there
     raise Refused("Heroku's list does not say where it goes on, or leads to another host.")

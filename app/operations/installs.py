@@ -1,8 +1,8 @@
 """Heroku's list of installs, page by page.
 
 There is one (https://devcenter.heroku.com/articles/platform-api-for-partners), its shape is not published. So it is
-read tolerantly, but never guessed at: what cannot be understood is an error, for a list that was read wrongly would make
-every resource look as if Heroku did not know it.
+read tolerantly, but never guessed at: what cannot be understood is an error, for a list that was read wrongly would
+make every resource look as if Heroku did not know it.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
