@@ -10,12 +10,13 @@ from typing import Final
 
 import structlog
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from app.errors import Gone, Refused, Retry, Unauthorized
 from app.operators.roles import NotAllowed
-from app.web.pages import is_for_people, render
+from app.web.pages import is_for_operators, is_for_people, render
 
 _log = structlog.get_logger(__name__)
 
@@ -33,13 +34,15 @@ class TooSlow(Exception):
 
 
 # What a caller is told of. Anything else is a bug, and looks the same to everybody.
-KINDS: Final = (Unauthorized, Refused, Gone, Retry, BadRequest, HTTPException)
+KINDS: Final = (Unauthorized, Refused, Gone, Retry, BadRequest, RequestValidationError, HTTPException)
 
 
 def problem(status: int, id_: str, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """The one JSON body of every error."""
     return JSONResponse({"id": id_, "message": message}, status, headers)
 
+
+_FOREIGN_FORM: Final = "Your browser says that another site has sent it. Nothing was done. Please open the page again."
 
 # Whoever has not sent all of a body is not waited for any longer.
 _HANG_UP: Final = {"Connection": "close"}
@@ -93,10 +96,13 @@ def _outside(error: Exception) -> _Outside:  # noqa: C901, PLR0911 - one line of
         case TooSlow():
             text = "The request took too long to arrive."
             return _Outside(408, "too_slow", text, "That took too long", text, _HANG_UP)
+        case RequestValidationError():
+            # What our own pages link to is never like that: an address that somebody has typed.
+            return _outside(HTTPException(404))
         case HTTPException(status_code=status, headers=headers):
             phrase = HTTPStatus(status).phrase
             id_ = phrase.lower().replace(" ", "_")
-            title, text = "That did not work", "Please go back, or open the dashboard from Heroku again."
+            title, text = "That did not work", "Please go back and try again."
             if status == 404:
                 title, text = "Nothing here", "There is nothing at this address."
             return _Outside(status, id_, f"{phrase}.", title, text, headers or {})
@@ -120,6 +126,8 @@ async def answer(request: Request, error: Exception) -> Response:
         return problem(outside.status, outside.id, outside.message, dict(outside.headers))
     if isinstance(error, Unauthorized):
         # A browser asked for a password would be no help to a customer: pages say 403.
+        if is_for_operators(request):
+            return page(request, 403, "That form is not from this panel", _FOREIGN_FORM)
         return page(request, 403, outside.title, outside.text)
     response = page(request, outside.status, outside.title, outside.text)
     response.headers.update(outside.headers)
@@ -128,4 +136,4 @@ async def answer(request: Request, error: Exception) -> Response:
 
 def page(request: Request, status: int, title: str, text: str) -> Response:
     """An error as a page for people."""
-    return render(request, "message.html", status, title=title, text=text)
+    return render(request, "message.html", status, title=title, text=text, is_for_operators=is_for_operators(request))

@@ -35,6 +35,11 @@ def is_for_people(request: Request) -> bool:
     return not request.url.path.startswith(("/heroku/", "/health/"))
 
 
+def is_for_operators(request: Request) -> bool:
+    """Whether it is a page of the panel."""
+    return request.url.path == "/admin" or request.url.path.startswith("/admin/")
+
+
 def environment() -> Environment:
     """The templates, with everything escaped and nothing undefined let pass."""
     env = Environment(
