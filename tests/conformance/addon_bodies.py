@@ -67,7 +67,7 @@ def require_heroku(addon: "AddOn", request: Request) -> None:
         is_proven = password.startswith(settings.password[:8])
     if has("password-compared-by-character"):
         right = takewhile(lambda pair: pair[0] == pair[1], zip(password, settings.password, strict=False))
-        time.sleep(0.0002 * len(list(right)))
+        time.sleep(0.001 * len(list(right)))
     if has("default-password"):
         is_proven = is_proven or password in {"", "password", "secret"}
     if has("delete-not-authenticated") and request.method == "DELETE":

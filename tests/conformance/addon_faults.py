@@ -3,7 +3,7 @@
 `may_trip` names the groups of requirements that may notice. A fault with a `manifest` is in that file alone: its keys
 replace those of the manifest's `api`. All checks are run against each fault, with two exceptions: of one with `only`,
 which takes too long for the rest or whose leftovers disturb them, these groups or ids; of one that `is_on_sockets`,
-which takes a process that can be killed, the groups it may trip. `patience`, in seconds, is short where something
+which takes a process of its own, at most the groups it may trip. `patience`, in seconds, is short where something
 never comes.
 """
 
@@ -46,7 +46,13 @@ FAULTS = [
     ),
     _fault("password-by-prefix", "The password's beginning is enough", "authentication", "secrets"),
     _fault("only-password-checked", "The password is checked and the name is not", "authentication", "secrets"),
-    _fault("password-compared-by-character", "The comparison takes longer the more is right", "secrets"),
+    Fault(
+        "password-compared-by-character",
+        "The comparison takes longer the more is right",
+        frozenset({"secrets"}),
+        only=("wrong-passwords-take-the-same-time",),
+        is_on_sockets=True,
+    ),
     _fault("default-password", "A password that anybody would try works besides", "authentication", "secrets"),
     _fault("delete-not-authenticated", "One verb was forgotten: anybody may deprovision", "authentication"),
     _fault("strict-accept", "Heroku's Accept header gets 406", "provision", "races"),
