@@ -5,6 +5,7 @@ main.py         the web process: create_app
 worker.py       the worker process, and the list of periodic work
 context.py      what both hold open: database, Heroku client, plans, drivers
 settings.py     the environment, read once, typed
+alert_settings.py  kinds of settings: where alerts may go
 manifest.py     addon-manifest.json, read and checked at start
 plans.py        what you sell: plan name -> driver and its terms           <- yours to edit
 heroku.py       how we call Heroku: tokens, config vars, actions

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import IntEnum
-from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -15,6 +14,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+
+from app.alert_settings import Address, Addresses, SmtpUrl, WebhookUrl, is_loopback
 
 
 class SsoStrength(IntEnum):
@@ -48,15 +49,6 @@ def _secret_postgres_url(value: SecretStr) -> SecretStr:
     return SecretStr(_postgres_url(value.get_secret_value()))
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _web_url(text: str) -> str:
     """An address as browsers write their `Origin`: in lower case, without the port where it is the usual one."""
     try:
@@ -82,7 +74,7 @@ def _web_url(text: str) -> str:
 def _heroku_url(text: str) -> str:
     text = _web_url(text)
     parts = urlsplit(text)
-    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise ValueError("must be https: tokens travel there, so plain http is for loopback addresses only")
     return text
 
@@ -177,6 +169,11 @@ class Settings(BaseSettings):
     oidc_client_id: str | None = None
     oidc_client_secret: SecretStr | None = None
     oidc_role_for_new: Literal["viewer", "support", "operator"] | None = None
+    alert_smtp_url: SmtpUrl | None = None
+    alert_mail_from: Address | None = None
+    alert_mail_to: Addresses = None
+    alert_webhook_url: WebhookUrl | None = None
+    alert_webhook_secret: SecretStr | None = None
 
     @property
     def is_https(self) -> bool:
@@ -192,6 +189,12 @@ class Settings(BaseSettings):
     def _open_id_is_complete(self) -> Self:
         if len({value is None for value in (self.oidc_issuer, self.oidc_client_id, self.oidc_client_secret)}) > 1:
             raise ValueError("OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET must be set together, or none of them")
+        return self
+
+    @model_validator(mode="after")
+    def _alert_mail_is_complete(self) -> Self:
+        if len({value is None for value in (self.alert_smtp_url, self.alert_mail_from, self.alert_mail_to)}) > 1:
+            raise ValueError("ALERT_SMTP_URL, ALERT_MAIL_FROM and ALERT_MAIL_TO must be set together, or none of them")
         return self
 
     @model_validator(mode="after")

@@ -88,6 +88,16 @@ MALFORMED = [
     *(("deprovision_grace", value) for value in ("hunter2", "72", "-1h", "1.5d", "3 weeks", "999999d", "h")),
     *(("batch_per_minute", value) for value in ("hunter2", "0", "-1", "10001")),
     ("worker_in_web", "hunter2"),
+    *(
+        ("alert_smtp_url", value)
+        for value in ("hunter2", "http://hunter2", "smtp://", "smtp://h:hunter2", "smtp://a b")
+    ),
+    *(("alert_webhook_url", value) for value in ("hunter2", "http://hunter2.example.com", "https://hunter2\n.com")),
+    *(
+        ("alert_mail_from", value)
+        for value in ("hunter2", "a@b\r\nBcc: hunter2@c", "Hunter <hunter2@a.b>", "a@b,hunter2@c")
+    ),
+    *(("alert_mail_to", value) for value in ("hunter2", "a@b, hunter2", ",", "a@b hunter2@c", "a@b\nhunter2@c")),
     *((name, "http://hunter2.example.com") for name in HEROKU_URLS),
 ]
 
@@ -102,6 +112,16 @@ class TestMalformed:
     def test_equal_passwords_during_a_rotation_are_a_mistake(self):
         sentence = complaint(addon_password_previous=GOOD["ADDON_PASSWORD"])
         assert sentence == "ADDON_PASSWORD_PREVIOUS must differ from ADDON_PASSWORD."
+
+    def test_mail_needs_a_server_a_sender_and_somebody_to_get_it(self):
+        whole = {
+            "alert_smtp_url": "smtp://h",
+            "alert_mail_from": "a@b.example",
+            "alert_mail_to": "c@d.example, e@f.example",
+        }
+        assert read(**whole).alert_mail_to == ["c@d.example", "e@f.example"]
+        for name in whole:
+            assert "ALERT_SMTP_URL, ALERT_MAIL_FROM and ALERT_MAIL_TO" in complaint(**whole | {name: ""})
 
     @given(st.sampled_from(sorted(Settings.model_fields)), st.text(min_size=12, max_size=60))
     def test_no_value_whatever_gets_into_the_sentence(self, name, value):
