@@ -39,8 +39,9 @@ def exchanges(rig: Rig, direction: str = "", *, path: str = "") -> list[Exchange
 
 
 def our_calls(rig: Rig) -> list[str]:
-    """What we have asked of Heroku: verb and last part of the address, in order."""
-    return [f"{one.method} {one.url.rsplit('/', 1)[-1]}" for one in exchanges(rig) if one.direction != "add-on"]
+    """What we have had Heroku do: verb and last part of the address, in order. Looks change nothing and are left out."""
+    ours = [one for one in exchanges(rig) if one.direction != "add-on" and one.method != "GET"]
+    return [f"{one.method} {one.url.rsplit('/', 1)[-1]}" for one in ours]
 
 
 async def due_at(rig: Rig, job: str) -> datetime | None:
