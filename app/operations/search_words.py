@@ -32,7 +32,9 @@ _WORD: Final = re.compile(
     r'(?:(?P<key>[a-z-]+):(?!:))?(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s"]+))(?=\s|$)', re.IGNORECASE
 )
 _BARE_KEY: Final = re.compile(r"(?P<key>[a-z-]+):(?=\s|$)", re.IGNORECASE)
-_DAY: Final = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
+_DAY: Final = re.compile(r"([12]\d{3})(?:-(\d{2})(?:-(\d{2}))?)?")
+# A space ends a word, and a colon after letters makes it a key.
+_NEEDS_QUOTES: Final = re.compile(r"\s|^[a-z-]+:(?!:)", re.IGNORECASE)
 _HEX: Final = re.compile(r"[0-9a-f]{1,32}")
 
 
@@ -42,6 +44,11 @@ class Word:
 
     key: str
     value: str
+
+    def __str__(self) -> str:
+        """As it is typed."""
+        value = f'"{self.value}"' if not self.value or _NEEDS_QUOTES.search(self.value) else self.value
+        return f"{self.key}:{value}" if self.key else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +70,18 @@ class Query:
     @property
     def uuid_beginning(self) -> str | None:
         """The hexadecimal digits, if the search is for nothing else than a uuid or its beginning."""
-        if len(self.words) != 1 or self.words[0].key not in {"", "uuid"} or self.created_from or self.created_before:
+        if len(self.words) != 1 or self.words[0].key not in {"", "uuid"}:
             return None
         return hex_digits(self.words[0].value, shortest=1 if self.words[0].key else _SHORTEST_UUID_BEGINNING)
+
+    def chosen(self, key: str) -> str | None:
+        """What the first word with this key says."""
+        return next((word.value for word in self.words if word.key == key), None)
+
+    def choosing(self, key: str, value: str | None) -> str:
+        """The text of the search that says this of `key` and is otherwise the same; None: that says nothing of it."""
+        words = [str(word) for word in self.words if word.key != key]
+        return " ".join(words if value is None else [*words, str(Word(key, value))])
 
 
 def parse(text: str) -> Query:
@@ -84,7 +100,7 @@ def parse(text: str) -> Query:
             begin, end = _span(word.value)
             created_from = max(filter(None, (created_from, begin)), default=None)
             created_before = min(filter(None, (created_before, end)), default=None)
-        elif word not in words:
+        if word not in words:
             words.append(word)
     if len(words) > _MOST_WORDS:
         raise Refused(f"A search has at most {_MOST_WORDS} words.")

@@ -69,6 +69,33 @@ class Resource(Base):
         ),
         Index("ix_resources_failing", "failures", postgresql_where=text("failures > 0")),
         Index("ix_resources_refused", "deprovisioned_at", postgresql_where=text("refusal IS NOT NULL")),
+        # For finding resources: see `operations/search.py`. Partial ones cost nothing as long as nothing is wrong.
+        Index("ix_resources_find_newest", "created_at", "uuid"),
+        Index("ix_resources_find_plan", "plan", "created_at", "uuid"),
+        Index("ix_resources_find_region", "region", "created_at", "uuid"),
+        Index("ix_resources_find_state", "state", "created_at", "uuid"),
+        Index(
+            "ix_resources_find_text",
+            "name",
+            "app_name",
+            "owner_email",
+            "last_error",
+            postgresql_using="gin",
+            postgresql_ops=dict.fromkeys(("name", "app_name", "owner_email", "last_error"), "gin_trgm_ops"),
+            # Otherwise whoever searches pays for what was provisioned since the last clean-up.
+            postgresql_with={"fastupdate": "off"},
+        ),
+        *(
+            Index(f"ix_resources_find_{column}", column, postgresql_where=text(f"{column} IS NOT NULL"))
+            for column in (
+                "last_error_at",
+                "unknown_to_heroku_at",
+                "suspended_at",
+                "read_only_at",
+                "rotation_requested_at",
+                "rotated_at",
+            )
+        ),
     )
 
     uuid: Mapped[UUID] = mapped_column(primary_key=True)

@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from app.errors import Refused
+
 revision: str = "0002"
 down_revision: str | None = "0001"
 branch_labels: str | Sequence[str] | None = None
@@ -364,15 +366,62 @@ def upgrade() -> None:  # noqa: PLR0915 - tables that belong to one release
         unique=False,
         postgresql_where=sa.text("tokens_refused_at IS NOT NULL"),
     )
+    _index_what_is_found_by()
     op.add_column("sign_ins", sa.Column("support_operator", sa.Text(), nullable=True))
     op.add_column("sign_ins", sa.Column("support_ends_at", postgresql.TIMESTAMP(timezone=True), nullable=True))
     op.add_column("sign_ins", sa.Column("support_session_id", sa.Uuid(), nullable=True))
+
+
+_FOUND_BY = ("name", "app_name", "owner_email", "last_error")
+_RARE_TIMES = (
+    "last_error_at",
+    "unknown_to_heroku_at",
+    "suspended_at",
+    "read_only_at",
+    "rotation_requested_at",
+    "rotated_at",
+)
+
+
+def _index_what_is_found_by() -> None:
+    try:
+        with op.get_bind().begin_nested():
+            op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+    except sa.exc.DBAPIError as error:
+        raise Refused(
+            "The database needs the extension pg_trgm, which could not be made: "
+            f"{str(error.orig).partition(chr(10))[0]}. Have somebody who administers the server install it and run "
+            "CREATE EXTENSION pg_trgm in this database; then migrate again."
+        ) from error
+    op.create_index("ix_resources_find_newest", "resources", ["created_at", "uuid"], unique=False)
+    for column in ("plan", "region", "state"):
+        op.create_index(f"ix_resources_find_{column}", "resources", [column, "created_at", "uuid"], unique=False)
+    op.create_index(
+        "ix_resources_find_text",
+        "resources",
+        list(_FOUND_BY),
+        unique=False,
+        postgresql_using="gin",
+        postgresql_ops=dict.fromkeys(_FOUND_BY, "gin_trgm_ops"),
+        postgresql_with={"fastupdate": "off"},
+    )
+    for column in _RARE_TIMES:
+        op.create_index(
+            f"ix_resources_find_{column}",
+            "resources",
+            [column],
+            unique=False,
+            postgresql_where=sa.text(f"{column} IS NOT NULL"),
+        )
 
 
 def downgrade() -> None:  # noqa: PLR0915 - as above
     op.drop_column("sign_ins", "support_session_id")
     op.drop_column("sign_ins", "support_ends_at")
     op.drop_column("sign_ins", "support_operator")
+    # The extension stays: others in this database may use it.
+    for found_by in ("newest", "plan", "region", "state", "text", *_RARE_TIMES):
+        op.drop_index(f"ix_resources_find_{found_by}", table_name="resources")
     op.drop_index(
         "ix_resources_provisioned_at",
         table_name="resources",
