@@ -152,7 +152,7 @@ async def last_seen(context: Context) -> Mapping[UUID, datetime]:
     """When each operator used the panel last, within the time that sessions are kept."""
     query = select(OperatorSession.operator_id, func.max(OperatorSession.seen_at)).group_by(OperatorSession.operator_id)
     async with context.database.transaction() as session:
-        return dict((await session.execute(query)).tuples().all())
+        return dict((await session.execute(query)).all())
 
 
 async def revoke(context: Context, actor: Actor, session_id: UUID) -> None:
