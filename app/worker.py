@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 
 from app.context import Context
 from app.job_queue import Periodic, remove_old_jobs, retry_stalled_jobs, worker_app
-from app.operations import batch_work, exchanges
+from app.operations import batch_work, exchanges, reconciliation, telling
 from app.operations.audit_chain import link_events
 from app.operations.audit_verification import verify_daily
 from app.resources.outcomes import JOBS, run_job
@@ -45,6 +45,10 @@ def build_worker(context: Context) -> procrastinate.App:
             "retry_stalled": Periodic("* * * * * */10", partial(retry_stalled_jobs, silent_for=_LOST_AFTER)),
             "forget_exchanges": Periodic("47 * * * *", lambda _: exchanges.prune(context)),
             "link_audit": Periodic("* * * * * */10", lambda _: link_events(context)),
+            "alerts": Periodic("* * * * *", lambda _: telling.watch(context)),
+            "forget_alerts": Periodic("7 4 * * *", lambda _: telling.forget(context)),
+            "reconcile": Periodic("* * * * * */10", lambda _: reconciliation.run_asked(context)),
+            "reconcile_daily": Periodic("43 3 * * *", lambda _: reconciliation.run_daily(context)),
             "verify_audit": Periodic("27 3 * * *", lambda _: verify_daily(context)),
             "remove_old": Periodic("17 4 * * *", partial(remove_old_jobs, older_than=timedelta(days=30))),
         },
