@@ -2,11 +2,40 @@
 
 from fastapi import APIRouter
 
-from app.web.admin import account, actions, audit, oidc, operators, resource, second_factor, sign_in, support
+from app.web.admin import (
+    account,
+    actions,
+    audit,
+    batches,
+    charts,
+    oidc,
+    operators,
+    overview,
+    plans,
+    resource,
+    second_factor,
+    sign_in,
+    support,
+)
 from app.web.admin.access import SetUpFirst, SignInFirst, lead_to_set_up, lead_to_sign_in
 
 router = APIRouter(prefix="/admin")
-for group in (sign_in, oidc, account, second_factor, operators, actions, resource, support, audit):
+router.get("")(overview.show)
+for group in (
+    sign_in,
+    oidc,
+    account,
+    second_factor,
+    operators,
+    actions,
+    resource,
+    support,
+    audit,
+    batches,
+    plans,
+    overview,
+    charts,
+):
     router.include_router(group.router)
 
 __all__ = ["SetUpFirst", "SignInFirst", "lead_to_set_up", "lead_to_sign_in", "router"]

@@ -4,6 +4,7 @@
 const FIRST_LOOK_MS = 2000;
 const LONGEST_PAUSE_MS = 15000;
 const COPIED_MS = 1800;
+const REFRESH_MS = 3000;
 
 function offerCopying() {
   if (!navigator.clipboard) return; // not on plain http
@@ -65,7 +66,31 @@ function watch({ watch: address, seen, page }) {
   setTimeout(look, pause);
 }
 
+// A part of the page moves on: fetch it now and then, and the whole page once more of it than that is out of date.
+function refresh(part) {
+  let seen = null;
+  const look = async () => {
+    if (!document.hidden) {
+      try {
+        const answer = await fetch(part.dataset.refresh, { cache: "no-store" });
+        const isSame = answer.headers.get("Part-State") === part.dataset.state;
+        if (answer.redirected || (answer.ok && !isSame && !document.querySelector("details.confirm[open]"))) {
+          location.reload();
+          return;
+        }
+        const html = answer.ok ? await answer.text() : seen;
+        if (html !== seen) part.innerHTML = seen = html;
+      } catch {
+        // no network just now; the next look may do
+      }
+    }
+    setTimeout(look, REFRESH_MS);
+  };
+  setTimeout(look, REFRESH_MS);
+}
+
 offerCopying();
 tellLocalTimes();
 sendFormsOnce();
+for (const part of document.querySelectorAll("[data-refresh]")) refresh(part);
 if (document.body.dataset.watch) watch(document.body.dataset);
