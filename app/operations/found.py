@@ -87,7 +87,7 @@ class Found:
             "read-only": not is_gone and self.read_only_at is not None,
             "over quota": not is_gone and self.over_quota_at is not None,
             "error": not is_gone and self.last_error_at is not None and self.last_error_at > now - RECENTLY,
-            "push waits": self.state is State.PROVISIONED and self.config_version > self.pushed_version,
+            "push waits": not is_gone and self.config_version > self.pushed_version,
         }
         return next((word for word, is_so in words.items() if is_so), None)
 

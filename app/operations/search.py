@@ -33,7 +33,7 @@ __all__ = ["Found", "Key", "Page", "Query", "iterate", "parse", "search", "sole_
 PAGE: Final = 50
 _CHUNK: Final = 500
 _TIMEOUT: Final = timedelta(seconds=2)
-_WALK: Final = 4000
+_WALK: Final = 8000
 _HITS: Final = 20_000
 
 _COLUMNS: Final = tuple(getattr(Resource, name) for name in Found.__dataclass_fields__)
@@ -118,7 +118,8 @@ async def _look(
     session: AsyncSession, query: Query, now: datetime, *, before: Key | None, after: Key | None, limit: int
 ) -> list[Found]:
     """Beginning with the newest, or with `after` with the oldest."""
-    await _set(session, statement_timeout=f"{_TIMEOUT.total_seconds():.0f}s")
+    # A plan made once for all words would be one for words that match half of everything.
+    await _set(session, statement_timeout=f"{_TIMEOUT.total_seconds():.0f}s", plan_cache_mode="force_custom_plan")
     to_go = await ways(session, query, now)
     span = _Span(query, before, after)
     if to_go.together is not None:

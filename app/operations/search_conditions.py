@@ -154,7 +154,7 @@ def _is(condition: str, now: datetime) -> ColumnElement[bool]:
         "failing": Resource.failures > 0,
         "error": Resource.last_error_at.is_not(None),
         "suspended": Resource.suspended_at.is_not(None),
-        "waiting-push": and_(Resource.config_version > Resource.pushed_version, Resource.state == State.PROVISIONED),
+        "waiting-push": and_(Resource.config_version > Resource.pushed_version, is_here),
         "token-refused": and_(Resource.tokens_refused_at.is_not(None), is_here),
         "unknown-to-heroku": and_(Resource.unknown_to_heroku_at.is_not(None), is_here),
         "rotating": or_(
