@@ -39,7 +39,7 @@ def exchanges(rig: Rig, direction: str = "", *, path: str = "") -> list[Exchange
 
 
 def our_calls(rig: Rig) -> list[str]:
-    """What we have had Heroku do: verb and last part of the address, in order. Looks change nothing and are left out."""
+    """What we have had Heroku do: verb and last part of the address, in order. Looks are left out."""
     ours = [one for one in exchanges(rig) if one.direction != "add-on" and one.method != "GET"]
     return [f"{one.method} {one.url.rsplit('/', 1)[-1]}" for one in ours]
 
@@ -65,5 +65,5 @@ async def assert_nothing_left(rig: Rig, workshop: Workshop, uuid: str) -> None:
     assert resource.unsettled_since is None
     assert (resource.grant_sealed, resource.access_token_sealed, resource.refresh_token_sealed) == (None,) * 3
     assert resource.config_sealed is None
-    assert workshop.things == {}
+    assert workshop.things == workshop.set_aside_things == {}
     assert await rig.jobs() == []

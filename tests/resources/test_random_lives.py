@@ -15,7 +15,7 @@ from rig import Rig, provision_body
 from workshop import CONFIG_VAR, Workshop
 
 from app.errors import Gone, Refused, Retry
-from app.resources import rotation
+from app.resources import rotation, suspension
 from app.resources.models import Resource
 from app.resources.sweep import enqueue_measurements, sweep
 from app.simulator.errors import HerokuError
@@ -100,6 +100,20 @@ async def retire_now(life: Life) -> None:
         event(f"retirement: {type(no).__name__}")
 
 
+async def suspend(life: Life) -> None:
+    try:
+        await suspension.suspend(life.rig.context, UUID(life.addon.id), "operator@acme.example")
+    except (Refused, Gone) as no:
+        event(f"suspension: {type(no).__name__}")
+
+
+async def resume(life: Life) -> None:
+    try:
+        await suspension.resume(life.rig.context, UUID(life.addon.id), "operator@acme.example")
+    except (Refused, Gone) as no:
+        event(f"resuming: {type(no).__name__}")
+
+
 async def end_tokens(life: Life) -> None:
     expire_access_tokens(life.rig.simulator.world, life.addon)
 
@@ -146,6 +160,8 @@ STEPS = st.one_of(
     step(change_plan, st.sampled_from(PLANS)),
     step(rotate),
     step(retire_now),
+    step(suspend),
+    step(resume),
     step(remove),
     step(end_tokens),
     step(
@@ -157,7 +173,7 @@ STEPS = st.one_of(
     step(trouble_in_calls, st.sampled_from(["duplicate", "drop", "lost_answer", "error"])),
     step(
         trouble_with_driver,
-        st.sampled_from(["provision", "change_plan", "rotate", "retire", "deprovision", "usage"]),
+        st.sampled_from(["provision", "change_plan", "rotate", "retire", "deprovision", "usage", "suspend", "resume"]),
         st.sampled_from([a_bug, not_now]),
     ),
     step(trouble_with_driver, st.sampled_from(["provision", "rotate"]), st.just(no)),
@@ -200,7 +216,7 @@ async def check(life: Life) -> None:
     assert thing is not None
     assert row.plan == life.addon.plan == thing.plan
     assert row.config(life.rig.context.keys) == life.addon.config
-    assert life.workshop.accepts(life.addon.config[CONFIG_VAR])
+    assert life.workshop.accepts(life.addon.config[CONFIG_VAR]) == (row.suspended_at is None)
     assert life.addon.config[CONFIG_VAR].endswith(f"/{row.plan}")
     assert not row.needs_push
     assert not row.is_rotating

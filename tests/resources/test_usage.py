@@ -11,8 +11,8 @@ from sqlalchemy import func, select
 from workshop import Workshop
 
 from app.errors import Refused
-from app.resources.traces import Reading
 from app.resources.sweep import enqueue_measurements
+from app.resources.traces import Reading
 from app.resources.usage import GRACE, MEMORY
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from app.drivers.base import Driver, Measure, Provisioned, ResourceInfo
+from app.errors import Refused
 
 CONFIG_VAR = "ACME_POSTGRES_URL"
 
@@ -35,6 +36,7 @@ class Thing:
     plan: str
     generations: set[int] = field(default_factory=set)
     is_read_only: bool = False
+    is_suspended: bool = False
 
 
 class Workshop(Driver):
@@ -42,6 +44,7 @@ class Workshop(Driver):
 
     def __init__(self) -> None:
         self.things: dict[UUID, Thing] = {}
+        self.set_aside_things: dict[UUID, Thing] = {}
         self.calls: list[str] = []
         self.trouble: defaultdict[str, list[BaseException]] = defaultdict(list)
         self.used, self.limit = 0, 100
@@ -57,7 +60,7 @@ class Workshop(Driver):
         """Whether a credential opens its thing."""
         user, _, uuid = url.removeprefix("https://").partition("@")
         thing = self.things.get(UUID(uuid.partition(".")[0]))
-        return thing is not None and int(user.partition("-")[0]) in thing.generations
+        return thing is not None and not thing.is_suspended and int(user.partition("-")[0]) in thing.generations
 
     async def provision(self, resource: ResourceInfo) -> Provisioned:
         return await self._let_in("provision", resource)
@@ -78,6 +81,7 @@ class Workshop(Driver):
     async def deprovision(self, resource: ResourceInfo) -> None:
         gate = await self._begin("deprovision")
         self.things.pop(resource.uuid, None)
+        self.set_aside_things.pop(resource.uuid, None)
         await self._end(gate)
 
     async def usage(self, resource: ResourceInfo) -> Sequence[Measure]:
@@ -90,12 +94,45 @@ class Workshop(Driver):
             self.things[resource.uuid].is_read_only = read_only
         await self._end(gate)
 
+    async def suspend(self, resource: ResourceInfo) -> None:
+        await self._mark("suspend", resource, is_suspended=True)
+
+    async def resume(self, resource: ResourceInfo) -> None:
+        await self._mark("resume", resource, is_suspended=False)
+
+    async def _mark(self, verb: str, resource: ResourceInfo, *, is_suspended: bool) -> None:
+        gate = await self._begin(verb)
+        if resource.uuid in self.things:
+            self.things[resource.uuid].is_suspended = is_suspended
+        await self._end(gate)
+
+    async def set_aside(self, resource: ResourceInfo) -> None:
+        gate = await self._begin("set_aside")
+        thing = self.things.pop(resource.uuid, None)
+        if thing is not None:
+            self.set_aside_things[resource.uuid] = thing
+        await self._end(gate)
+
+    async def bring_back(self, resource: ResourceInfo) -> Provisioned:
+        gate = await self._begin("bring_back")
+        thing = self.set_aside_things.pop(resource.uuid, None) or self.things.get(resource.uuid)
+        if thing is None:
+            raise Refused("It is not there any more.")
+        thing.generations, thing.is_suspended = {resource.generation}, False
+        self.things[resource.uuid] = thing
+        await self._end(gate)
+        return self._made(resource)
+
     async def _let_in(self, verb: str, resource: ResourceInfo) -> Provisioned:
         gate = await self._begin(verb)
         thing = self.things.setdefault(resource.uuid, Thing(resource.plan))
         thing.plan = resource.plan
         thing.generations.add(resource.generation)
+        thing.is_suspended = resource.is_suspended
         await self._end(gate)
+        return self._made(resource)
+
+    def _made(self, resource: ResourceInfo) -> Provisioned:
         secret = resource.secret(str(resource.generation))
         url = f"https://{resource.generation}-{secret}@{resource.uuid}.example.com/{resource.plan}"
         return Provisioned(config={CONFIG_VAR: url}, details={"plan": resource.plan})
