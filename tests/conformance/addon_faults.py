@@ -167,8 +167,8 @@ FAULTS = [
     Fault(
         "delete-leaves-work",
         "Work goes on for what was removed",
-        frozenset(("deprovision", "races")),
-        only=("deprovision", "races"),
+        frozenset({"deprovision"}),
+        only=("deprovision",),
     ),
     _fault("state-changes-on-get", "A GET removes the resource", "robustness"),
     # OAuth

@@ -74,11 +74,18 @@ def seen(results: Iterable[Result]) -> list[Seen]:
 
 
 def observe(names: Iterable[str] | None = None) -> dict[str, list[Seen]]:
-    """Run all checks against every fault, or those named, in two processes and several at once: most is waiting."""
+    """Run all checks against every fault, or those named, in two processes and several at once: most is waiting.
+
+    What takes sockets is also about time and comes afterwards, alone.
+    """
     names = [fault.name for fault in FAULTS] if names is None else list(names)
-    parts = [names[start::_PROCESSES] for start in range(_PROCESSES)]
+    alone = [name for name in names if BY_NAME[name].is_on_sockets]
+    together = [name for name in names if name not in alone]
+    parts = [together[start::_PROCESSES] for start in range(_PROCESSES)]
     with ProcessPoolExecutor(_PROCESSES, get_context("spawn")) as pool:
         known = {name: results for part in pool.map(_observe_part, parts) for name, results in part.items()}
+    for name in alone:
+        known |= _observe_part([name])
     return {name: known[name] for name in names}
 
 
