@@ -1,0 +1,157 @@
+"""Charts of the overview, drawn here as SVG: each is an image of its own address, so that pages need no inline style.
+
+pygal puts its style into the SVG, and by default a script from a foreign host, too. The script is taken out again, and
+the image's own Content-Security-Policy lets nothing but the style work.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+import pygal
+from fastapi import APIRouter, Query, Request, Response
+from pygal.style import Style
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from app.context import Context
+from app.operations import figures, overview
+from app.operations.overview import Table
+from app.operations.periods import Period, read_period
+from app.web.admin.access import Viewer
+from app.web.dependencies import OpenContext
+
+router = APIRouter(prefix="/charts")
+
+Theme = Literal["light", "dark"]
+Size = Literal["wide", "narrow"]
+
+SIZES: Final[dict[Size, tuple[int, int]]] = {"wide": (720, 260), "narrow": (340, 240)}
+_MOST_LABELS: Final[dict[Size, int]] = {"wide": 8, "narrow": 4}
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Cache-Control": "private, max-age=60",
+}
+_FONT: Final = 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif'
+# Ink, lines, and colors that people with any kind of color vision tell apart, on the cards' two backgrounds.
+_LIGHT: Final = ("#16211f", "#dfe6e3", ("#0f766e", "#d1495b", "#3d6fb6", "#c47a00", "#7b4fa3", "#5b7065"))
+_DARK: Final = ("#e6eeeb", "#2a3532", ("#4fd1c0", "#ff8f8f", "#8db8f5", "#f2c063", "#c9a3ee", "#a9bbb3"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """How a table is drawn: which of its columns (None: all after the first), and what for people who do not see it."""
+
+    kind: Callable[..., Any]
+    alt: str
+    columns: Sequence[int] | None = None
+
+
+CHARTS: Final[dict[str, Chart]] = {
+    "installs": Chart(kind=pygal.Bar, columns=(1, 2), alt="Bars: installs and removals"),
+    "plans": Chart(kind=pygal.StackedBar, alt="Stacked bars: add-ons by plan"),
+    "provisioning": Chart(kind=pygal.Line, columns=(2, 3), alt="Lines: seconds until add-ons were provisioned"),
+    "pushes": Chart(kind=pygal.Bar, columns=(1,), alt="Bars: config pushes"),
+}
+
+
+@router.get("/{name}.svg")
+async def image(
+    request: Request,
+    context: OpenContext,
+    operator: Viewer,
+    name: str,
+    theme: Annotated[Theme, Query()] = "light",
+    size: Annotated[Size, Query()] = "wide",
+) -> Response:
+    """One chart of the period that the address names."""
+    if name not in CHARTS:
+        raise HTTPException(404)
+    zone = ZoneInfo(operator.operator.time_zone)
+    period = read_period(request.query_params, zone, context.clock())
+    table = await _table(context, name, period)
+    svg = await run_in_threadpool(draw, table, CHARTS[name], theme, size)
+    return Response(svg, media_type="image/svg+xml", headers=_HEADERS)
+
+
+async def _table(context: Context, name: str, period: Period) -> Table:
+    """The numbers of one chart, without asking for the others'."""
+    match name:
+        case "provisioning":
+            return overview.provisioning_table(period, await figures.provisioning(context, period))
+        case "pushes":
+            return overview.pushes_table(period, await figures.pushes(context, period))
+        case _:
+            growth = await figures.growth(context, period)
+            make = overview.plans_table if name == "plans" else overview.installs_table
+            return make(period, growth)
+
+
+def draw(table: Table, chart: Chart, theme: Theme, size: Size) -> bytes:
+    """The chart of a table as SVG, without a script and without a foreign address."""
+    ink, line, colors = _DARK if theme == "dark" else _LIGHT
+    width, height = SIZES[size]
+    style = Style(
+        background="transparent",
+        plot_background="transparent",
+        foreground=ink,
+        foreground_strong=ink,
+        foreground_subtle=line,
+        guide_stroke_color=line,
+        major_guide_stroke_color=line,
+        guide_stroke_dasharray="none",
+        major_guide_stroke_dasharray="none",
+        opacity="1",
+        stroke_opacity="1",
+        stroke_width="2",
+        transition="0s",
+        font_family=_FONT,
+        label_font_size=12,
+        major_label_font_size=12,
+        legend_font_size=12,
+        no_data_font_size=16,
+        colors=colors,
+    )
+    drawn = chart.kind(
+        width=width,
+        height=height,
+        style=style,
+        js=(),
+        no_prefix=True,
+        disable_xml_declaration=True,
+        legend_at_bottom=True,
+        legend_box_size=10,
+        show_minor_x_labels=False,
+        x_labels_major_every=max(1, -(-len(table.rows) // _MOST_LABELS[size])),
+        x_label_rotation=0.01,  # pygal lets labels overlap that are not turned at all
+        show_minor_y_labels=False,
+        y_labels_major_count=4,
+        min_scale=2,
+        max_scale=8,
+        include_x_axis=True,
+        margin=8,
+        spacing=8,
+        dots_size=2,
+        truncate_label=-1,
+        truncate_legend=-1,
+        no_data_text="Nothing in this period",
+    )
+    drawn.title = None
+    drawn.x_labels = [str(row[0]) for row in table.rows]
+    for column in chart.columns or range(1, len(table.columns)):
+        numbers = [row[column] for row in table.rows]
+        if any(number is not None for number in numbers):
+            drawn.add(table.columns[column], numbers, allow_interruptions=True)
+    drawn.add_xml_filter(_without_scripts)
+    svg: bytes = drawn.render()
+    return svg
+
+
+def _without_scripts(root: Any) -> Any:
+    """Elements have names; what has none is a comment, which names foreign hosts here."""
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if not isinstance(child.tag, str) or child.tag.rpartition("}")[2] == "script":
+                parent.remove(child)
+    return root
