@@ -66,6 +66,8 @@ async def look(context: Context, resource: Resource) -> str | None:
     is_fresh = resource.app_read_at is not None and context.clock() < resource.app_read_at + STALE_AFTER
     if resource.is_gone or is_fresh:
         return None
+    if not resource.has_tokens:
+        return "We have no tokens to ask Heroku with."
     task = context.being_read.get(resource.uuid)
     if task is None:
         task = context.being_read[resource.uuid] = asyncio.create_task(refresh(context, resource.uuid))
