@@ -1,8 +1,10 @@
 """Fixtures of the driver tests: plans on the tests' one Postgres server, and sessions as customers open them."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import count
 
 import psycopg
 import pytest
@@ -110,3 +112,26 @@ def can_connect(session) -> Callable:
         return True
 
     return can_connect
+
+
+@pytest.fixture
+def fail_at(monkeypatch):
+    """Lose the connection to Postgres at the n-th statement from now; answers whether it came to that."""
+
+    def arm(statement):
+        before = psycopg.AsyncConnection.execute
+        counted = count(1)
+        lost = []
+
+        async def execute(self, *arguments, **options):
+            if next(counted) == statement:
+                lost.append(statement)
+                await self.close()
+                raise psycopg.OperationalError("the connection is lost")
+            return await before(self, *arguments, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(psycopg.AsyncConnection, "execute", execute)
+            yield lost
+
+    return contextmanager(arm)

@@ -1,7 +1,7 @@
 """The Postgres driver keeps the contract, and its own promises on good days and bad ones."""
 
 import asyncio
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 
@@ -44,29 +44,6 @@ def left_of(admin, resource):
         [mine, mine],
     )
     return found.fetchall()
-
-
-@pytest.fixture
-def fail_at(monkeypatch):
-    """Lose the connection to Postgres at the n-th statement from now; answers whether it came to that."""
-
-    def arm(statement):
-        before = psycopg.AsyncConnection.execute
-        counted = count(1)
-        lost = []
-
-        async def execute(self, *arguments, **options):
-            if next(counted) == statement:
-                lost.append(statement)
-                await self.close()
-                raise psycopg.OperationalError("the connection is lost")
-            return await before(self, *arguments, **options)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(psycopg.AsyncConnection, "execute", execute)
-            yield lost
-
-    return contextmanager(arm)
 
 
 class TestADatabase:
