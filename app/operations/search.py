@@ -119,7 +119,9 @@ async def _look(
 ) -> list[Found]:
     """Beginning with the newest, or with `after` with the oldest."""
     # A plan made once for all words would be one for words that match half of everything.
-    await _set(session, statement_timeout=f"{_TIMEOUT.total_seconds():.0f}s", plan_cache_mode="force_custom_plan")
+    await _set(
+        session, statement_timeout=f"{_TIMEOUT // timedelta(milliseconds=1)}ms", plan_cache_mode="force_custom_plan"
+    )
     to_go = await ways(session, query, now)
     span = _Span(query, before, after)
     if to_go.together is not None:
