@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
-from app.commands import audit, operators
+from app.commands import audit, operators, resources
 from app.commands.terminal import clear_errors
 from app.conformance import page as conformance_page
 from app.conformance.command_line import conform_command
@@ -48,6 +48,7 @@ PROJECT = Path(__file__).parent.parent
 cli = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 cli.add_typer(operators.cli, name="operators")
 cli.add_typer(audit.cli, name="audit")
+cli.add_typer(resources.cli, name="resources")
 
 
 def _settings() -> Settings:
