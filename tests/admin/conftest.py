@@ -6,9 +6,12 @@ from contextlib import AsyncExitStack
 
 import httpx2
 import pytest
+from argon2 import PasswordHasher
 from rig import URL, Rig
 
-from app.operators import accounts
+from app.operators import accounts, sessions
+from app.operators.attempts import Browser
+from app.operators.models import Operator
 from app.operators.roles import Actor, Role
 
 PASSWORD = "correct horse battery staple"
@@ -38,17 +41,29 @@ class Panel:
         return await self.http.post(to or page, data={"form_token": await self.form_token(page), **fields})
 
 
+@pytest.fixture(scope="session")
+def password_hash() -> str:
+    """Of `PASSWORD`, made once: hashing is slow on purpose."""
+    return PasswordHasher().hash(PASSWORD)
+
+
 @pytest.fixture
-async def panel_of(key_rig: Rig) -> AsyncIterator[Callable[..., object]]:
-    """Makes an operator with a role and signs them in."""
+async def panel_of(key_rig: Rig, password_hash: str) -> AsyncIterator[Callable[..., object]]:
+    """Makes an operator with a role, whose browser is signed in already."""
     async with AsyncExitStack() as stack:
 
         async def panel_of(role: Role) -> Panel:
             email = f"{role.word}@acme.example"
-            await accounts.add(key_rig.context, MACHINE, email=email, name=role.word, role=role, password=PASSWORD)
+            context = key_rig.context
+            operator = await accounts.add(context, MACHINE, email=email, name=role.word, role=role, password=None)
+            async with context.database.transaction() as session:
+                (await session.get_one(Operator, operator.id)).password_hash = password_hash
             panel = Panel(key_rig, email)
             stack.push_async_callback(panel.http.aclose)
-            assert (await panel.sign_in()).url.path == "/admin"
+            token = await sessions.begin(
+                context, operator, Browser(address="127.0.0.1", name="a test"), sessions.Method.PASSWORD
+            )
+            panel.http.cookies.set("operator", token, domain="addon.test", path="/admin")
             return panel
 
         yield panel_of

@@ -4,6 +4,8 @@ pygal puts its style into the SVG, and by default a script from a foreign host, 
 the image's own Content-Security-Policy lets nothing but the style work.
 """
 
+import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
@@ -22,12 +24,15 @@ from app.operations.periods import Period, read_period
 from app.web.admin.access import Viewer
 from app.web.dependencies import OpenContext
 
+# pygal leaves a finder of its plugins behind, of a kind that Python warns of at every later import; we have no plugins.
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
+
 router = APIRouter(prefix="/charts")
 
 Theme = Literal["light", "dark"]
 Size = Literal["wide", "narrow"]
 
-SIZES: Final[dict[Size, tuple[int, int]]] = {"wide": (720, 260), "narrow": (340, 240)}
+SIZES: Final[dict[Size, tuple[int, int]]] = {"wide": (560, 240), "narrow": (330, 230)}
 _MOST_LABELS: Final[dict[Size, int]] = {"wide": 8, "narrow": 4}
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
@@ -35,8 +40,8 @@ _HEADERS: Final = {
 }
 _FONT: Final = 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif'
 # Ink, lines, and colors that people with any kind of color vision tell apart, on the cards' two backgrounds.
-_LIGHT: Final = ("#16211f", "#dfe6e3", ("#0f766e", "#d1495b", "#3d6fb6", "#c47a00", "#7b4fa3", "#5b7065"))
-_DARK: Final = ("#e6eeeb", "#2a3532", ("#4fd1c0", "#ff8f8f", "#8db8f5", "#f2c063", "#c9a3ee", "#a9bbb3"))
+_LIGHT: Final = ("#16211f", "#dfe6e3", ("#0f766e", "#c47a00", "#3d6fb6", "#7b4fa3", "#d1495b", "#5b7065"))
+_DARK: Final = ("#e6eeeb", "#2a3532", ("#4fd1c0", "#f2c063", "#8db8f5", "#c9a3ee", "#ff8f8f", "#a9bbb3"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,10 +130,6 @@ def draw(table: Table, chart: Chart, theme: Theme, size: Size) -> bytes:
         show_minor_x_labels=False,
         x_labels_major_every=max(1, -(-len(table.rows) // _MOST_LABELS[size])),
         x_label_rotation=0.01,  # pygal lets labels overlap that are not turned at all
-        show_minor_y_labels=False,
-        y_labels_major_count=4,
-        min_scale=2,
-        max_scale=8,
         include_x_axis=True,
         margin=8,
         spacing=8,
@@ -139,13 +140,28 @@ def draw(table: Table, chart: Chart, theme: Theme, size: Size) -> bytes:
     )
     drawn.title = None
     drawn.x_labels = [str(row[0]) for row in table.rows]
-    for column in chart.columns or range(1, len(table.columns)):
+    columns = chart.columns or range(1, len(table.columns))
+    drawn.y_labels = _ticks(table, columns, is_stacked=chart.kind is pygal.StackedBar)
+    for column in columns:
         numbers = [row[column] for row in table.rows]
         if any(number is not None for number in numbers):
             drawn.add(table.columns[column], numbers, allow_interruptions=True)
     drawn.add_xml_filter(_without_scripts)
     svg: bytes = drawn.render()
     return svg
+
+
+def _ticks(table: Table, columns: Sequence[int], *, is_stacked: bool) -> list[float]:
+    """Three to six round numbers from zero to above the highest value; no parts of what is counted."""
+    rows = [
+        [cell for cell in (row[column] for column in columns) if isinstance(cell, int | float)] for row in table.rows
+    ]
+    top = max((sum(row) if is_stacked else max(row) for row in rows if row), default=0) or 1
+    is_counted = all(isinstance(cell, int) for row in rows for cell in row)
+    magnitude = 10 ** math.floor(math.log10(top / 4))
+    step = next(factor * magnitude for factor in (1, 2, 5, 10) if factor * magnitude >= top / 4)
+    step = max(1, round(step)) if is_counted else step
+    return [round(step * number, 6) for number in range(math.ceil(top / step) + 1)]
 
 
 def _without_scripts(root: Any) -> Any:
