@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from app.web.admin import (
     account,
     actions,
+    alerts,
     audit,
     batches,
     charts,
@@ -12,6 +13,7 @@ from app.web.admin import (
     operators,
     overview,
     plans,
+    reconciliation,
     resource,
     resources,
     second_factor,
@@ -37,6 +39,8 @@ for group in (
     plans,
     overview,
     charts,
+    reconciliation,
+    alerts,
 ):
     router.include_router(group.router)
 
