@@ -21,7 +21,8 @@ from fastapi import FastAPI
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
-from app.commands import audit, operators, resources
+from app.commands import alerts, audit, batches, operators, reconcile, resources
+from app.commands import plans as plans_group
 from app.commands.terminal import clear_errors
 from app.conformance import page as conformance_page
 from app.conformance.command_line import conform_command
@@ -49,6 +50,10 @@ cli = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 cli.add_typer(operators.cli, name="operators")
 cli.add_typer(audit.cli, name="audit")
 cli.add_typer(resources.cli, name="resources")
+cli.add_typer(batches.cli, name="batches")
+cli.add_typer(plans_group.cli, name="plans")
+cli.add_typer(alerts.cli, name="alerts")
+cli.command()(reconcile.reconcile)
 
 
 def _settings() -> Settings:

@@ -217,11 +217,9 @@ async def _pause_if_hopeless(context: Context, session: AsyncSession, batch_id: 
     states = list(last)
     if len(states) == MOST_FAILURES and ItemState.DONE not in states:
         batch.state = BatchState.PAUSED
-        text = f"paused: {MOST_FAILURES} resources failed one after the other"
-        _log.error("a batch is paused", batch=str(batch_id), reason=text)
-        record(
-            session, None, context.clock(), "batch_paused", PROGRAM, f"Batch {batch_id}, {action_title(batch)}: {text}"
-        )
+        batch.note = f"{MOST_FAILURES} resources failed one after the other. See why before you resume it."
+        _log.error("a batch is paused", batch=str(batch_id), reason=batch.note)
+        _note(context, session, batch, "batch_paused", f"paused: {batch.note}")
 
 
 async def _end_done(context: Context) -> None:
@@ -232,6 +230,8 @@ async def _end_done(context: Context) -> None:
         done = select(Batch).where(Batch.state == BatchState.RUNNING, ~open_items).with_for_update()
         for batch in await session.scalars(done):
             batch.state, batch.ended_at = BatchState.DONE, context.clock()
-            record(
-                session, None, context.clock(), "batch_done", PROGRAM, f"Batch {batch.id}, {action_title(batch)}: done"
-            )
+            _note(context, session, batch, "batch_done", "done")
+
+
+def _note(context: Context, session: AsyncSession, batch: Batch, kind: str, what: str) -> None:
+    record(session, None, context.clock(), kind, PROGRAM, f"Batch {batch.id}, {action_title(batch)}: {what}")

@@ -102,7 +102,7 @@ async def resume(context: Context, actor: Actor, batch_id: UUID) -> None:
         batch = await _locked(session, actor, batch_id)
         if batch.state is not BatchState.PAUSED:
             raise Refused(f"It cannot be resumed: it is {batch.state}.")
-        batch.state, batch.started_at = BatchState.RUNNING, context.clock()
+        batch.state, batch.started_at, batch.note = BatchState.RUNNING, context.clock(), None
         _note(context, session, actor, "batch_resumed", f"{_title(batch)}: resumed")
 
 

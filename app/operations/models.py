@@ -70,6 +70,8 @@ class Batch(Base):
     operator_id: Mapped[UUID | None]
     state: Mapped[BatchState] = mapped_column(_enum(BatchState), default=BatchState.RUNNING)
     created_at: Mapped[datetime]
+    # Why the program has paused it.
+    note: Mapped[str | None] = mapped_column(Text)
     # When it was ordered, or resumed last.
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]

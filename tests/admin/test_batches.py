@@ -292,6 +292,7 @@ class TestPace:
         assert await state(key_rig, batch_id) is BatchState.PAUSED
         assert await counts(key_rig, batch_id) == {"waiting": 2, "failed": 3}
         assert await kinds(key_rig, "batch_paused") == 1
+        assert "3 resources failed" in (await batch_progress.find(key_rig.context, batch_id)).batch.note
 
         await batches.resume(key_rig.context, OPERATOR, batch_id)
         monkeypatch.setattr(batch_work, "IN_FLIGHT", 9)
