@@ -30,6 +30,7 @@ async def confirm(request: Request, context: OpenContext, operator: Viewer, uuid
 async def do(request: Request, context: OpenContext, operator: Viewer, uuid: UUID, action_id: str) -> Response:
     """Do it; back to the resource. The role is the action's own."""
     action, resource = _action(action_id), await _resource(context, uuid)
+    operator.actor.need(action.role)
     form = await read_form(request)
     try:
         _check_name(action, resource, form.get("name", ""))
@@ -77,7 +78,7 @@ async def _page(
 ) -> Response:
     parameters = [(parameter, await parameter.choices(context, resource)) for parameter in action.parameters]
     nothing_to_choose = next((parameter.no_choices for parameter, choices in parameters if not choices), None)
-    why_not = action.why_not(context, resource) or nothing_to_choose
+    why_not = action.refusal(context, resource) or nothing_to_choose
     return render_page(
         request,
         operator,
