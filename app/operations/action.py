@@ -85,6 +85,12 @@ class Action:
     is_for_many: bool = False
     parameters: Sequence[Parameter] = ()
 
+    def refusal(self, context: Context, resource: Resource) -> str | None:
+        """A sentence if it cannot be done to this resource now, else None."""
+        if resource.plan not in context.plans:
+            return f"Its plan {resource.plan} is not in the price list any more: put it back first."
+        return self.why_not(context, resource)
+
 
 async def perform(context: Context, action: Action, uuid: UUID, order: Order) -> str:
     """Do it, by the one set of rules; a sentence about what was done.
@@ -98,7 +104,7 @@ async def perform(context: Context, action: Action, uuid: UUID, order: Order) ->
         resource = await session.get(Resource, uuid)
     if resource is None:
         raise Refused("There is no such resource.")
-    if (why_not := action.why_not(context, resource)) is not None:
+    if (why_not := action.refusal(context, resource)) is not None:
         raise Refused(why_not)
     parameters = {}
     for parameter in action.parameters:

@@ -163,7 +163,7 @@ async def _load(context: Context, uuids: Sequence[UUID]) -> list[Resource]:
 
 async def _offered(context: Context, action: Action, resource: Resource) -> Mapping[str, Mapping[str, str]]:
     """By parameter, the values and words that this resource is offered; nothing if the action makes no sense for it."""
-    if action.why_not(context, resource) is not None:
+    if action.refusal(context, resource) is not None:
         return {}
     return {parameter.name: dict(await parameter.choices(context, resource)) for parameter in action.parameters}
 
@@ -175,7 +175,7 @@ def _why_not(
     offered: Mapping[str, Mapping[str, str]],
     chosen: Mapping[str, str],
 ) -> str | None:
-    if (why_not := action.why_not(context, resource)) is not None:
+    if (why_not := action.refusal(context, resource)) is not None:
         return why_not
     for parameter in action.parameters:
         if not offered[parameter.name]:

@@ -118,5 +118,5 @@ def _read(key: str) -> _Place:
         at, kind, id_ = _KEY.fullmatch(key).groups()  # type: ignore[union-attr]  # None has no groups, as is caught below
         moment = _EPOCH + timedelta(microseconds=int(at))
         return _Place(moment, int(kind), UUID(id_) if kind == "1" else int(id_))
-    except (AttributeError, OverflowError, ValueError):
+    except (AttributeError, ValueError):
         raise Refused("This link to older lines is damaged. Begin with the newest again.") from None

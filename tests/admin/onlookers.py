@@ -26,10 +26,12 @@ def words(page: httpx2.Response) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
 
 
-async def arrive(rig: Rig, http: httpx2.AsyncClient, uuid: str, **changes: str) -> httpx2.Response:
-    """A customer comes from Heroku; the page at the end of it."""
+async def arrive(
+    rig: Rig, http: httpx2.AsyncClient, uuid: str, *, minutes_old: int = 0, **changes: str
+) -> httpx2.Response:
+    """A customer comes from Heroku, with a form as old as that; the page at the end of it."""
     rig.clock.forward(seconds=1)
-    at = str(int(rig.clock().timestamp()))
+    at = str(int(rig.clock().timestamp()) - minutes_old * 60)
     form = {"resource_id": uuid, "timestamp": at, "user_id": "u1", "email": ADA}
     form["user_scoped_resource_token"] = hashlib.sha256(f"{uuid}:{SALT}:{at}:u1:{ADA}".encode()).hexdigest()
     form["resource_token"] = hashlib.sha1(f"{uuid}:{SALT}:{at}".encode()).hexdigest()

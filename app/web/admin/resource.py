@@ -92,7 +92,7 @@ def _lines(lines: Any, older: str | None, wanted: Show) -> dict[str, Any]:
 def _actions(context: Context, operator: SignedInOperator, resource: Resource) -> list[tuple[Any, str | None]]:
     """What the operator's role may do, each with the sentence why not now."""
     allowed = [action for action in ACTIONS.values() if operator.actor.role >= action.role]
-    return [(action, action.why_not(context, resource)) for action in allowed]
+    return [(action, action.refusal(context, resource)) for action in allowed]
 
 
 async def the_resource(context: Context, uuid: UUID) -> Resource:

@@ -1,0 +1,331 @@
+"""The page of one resource: what it shows, to whom, also when Heroku is down; never a secret."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import httpx2
+import pytest
+from onlookers import arrive, install, new_browser, words
+from rig import Rig
+from sqlalchemy import update
+
+from app.operations import exchanges
+from app.operations.action import Order, perform
+from app.operations.actions import ACTIONS
+from app.operations.timeline import Show, timeline
+from app.operators.roles import Actor, Role
+from app.resources import app_facts, rotation
+from app.resources.lifecycle import record
+from app.resources.models import SECRETS, Resource
+
+MACHINE = Actor(name="root@machine", role=Role.OWNER)
+
+
+async def page_of(panel, uuid: str) -> httpx2.Response:
+    page = await panel.http.get(f"/admin/resources/{uuid}")
+    assert page.status_code == 200, words(page)
+    return page
+
+
+async def change(rig: Rig, uuid: str, **values) -> None:
+    async with rig.context.database.transaction() as session:
+        await session.execute(update(Resource).where(Resource.uuid == UUID(uuid)).values(**values))
+
+
+async def test_it_tells_what_the_resource_is(key_rig: Rig, panel_of):
+    uuid = await install(key_rig)
+    said = words(await page_of(await panel_of(Role.VIEWER), uuid))
+    resource = await key_rig.resource(uuid)
+    for fact in (
+        f"{resource.name} Provisioned",
+        "Plan test free",
+        "Virginia, United States",
+        "Driver ApiKey",
+        uuid,
+        "App that pays shop Owner ada@example.com State there provisioned Plan there test",
+        "Attached to shop as ACME_POSTGRES",
+        "Nothing: all that was asked for is done.",
+        "ACME_POSTGRES_URL •••••••••••• hidden",
+        "This is generation 1.",
+        "In order. Heroku gave the newest",
+        "The access token expires in 8 hours.",
+        "Nobody has opened the dashboard yet.",
+        "Install requested with the test plan",
+    ):
+        assert fact in said
+
+
+async def test_no_secret_is_on_it(key_rig: Rig, panel_of):
+    uuid = await install(key_rig, "standard")
+    resource, panel = await key_rig.resource(uuid), await panel_of(Role.OWNER)
+    page = await page_of(panel, uuid)
+    secrets = [resource.open(key_rig.context.keys, secret) for secret in SECRETS if secret not in {"config", "details"}]
+    secrets += [*resource.config(key_rig.context.keys).values()]
+    assert len([secret for secret in secrets if secret]) >= 4
+    assert not [secret for secret in secrets if secret and secret in page.text]
+
+
+async def test_an_unknown_resource_is_not_found(key_rig: Rig, panel_of):
+    panel = await panel_of(Role.VIEWER)
+    for path in (str(uuid4()), f"{uuid4()}/timeline", "not-a-uuid", "not-a-uuid/timeline"):
+        assert (await panel.http.get(f"/admin/resources/{path}")).status_code == 404
+
+
+class TestActions:
+    async def test_a_viewer_is_offered_none(self, key_rig: Rig, panel_of):
+        page = await page_of(await panel_of(Role.VIEWER), await install(key_rig))
+        assert "A viewer changes nothing." in words(page)
+        assert "/actions/" not in page.text
+        assert "show-config" not in page.text
+
+    @pytest.mark.parametrize("role", [Role.SUPPORT, Role.OPERATOR, Role.OWNER])
+    async def test_each_role_is_offered_what_it_may_do_and_told_why_it_cannot_now(
+        self, key_rig: Rig, panel_of, role: Role
+    ):
+        uuid = await install(key_rig)
+        page, resource = await page_of(await panel_of(role), uuid), await key_rig.resource(uuid)
+        for action in ACTIONS.values():
+            why_not = action.why_not(key_rig.context, resource)
+            is_link = f'href="/admin/resources/{uuid}/actions/{action.id}"' in page.text
+            assert is_link == (action.role <= role and why_not is None), action.id
+            if action.role <= role and why_not is not None:
+                assert f"{action.title} {why_not}" in words(page)
+            elif action.role > role:
+                assert f"why-{action.id}" not in page.text
+
+    async def test_a_resource_on_a_plan_that_is_gone_from_the_price_list_has_a_page(self, key_rig: Rig, panel_of):
+        uuid = await install(key_rig)
+        await change(key_rig, uuid, plan="retired-plan")
+        said = words(await page_of(await panel_of(Role.OWNER), uuid))
+        assert "retired-plan not in plans.py any more" in said
+
+
+class TestWhatHerokuTells:
+    async def test_is_read_once_after_provisioning(self, key_rig: Rig):
+        uuid = await install(key_rig)
+        resource = await key_rig.resource(uuid)
+        assert (resource.app_name, resource.owner_email) == ("shop", "ada@example.com")
+        assert resource.heroku_facts == {
+            "state": "provisioned",
+            "plan": "test",
+            "attachments": [["shop", "ACME_POSTGRES"]],
+        }
+        assert resource.app_read_at == key_rig.clock()
+
+    async def test_is_read_again_when_it_is_older_than_ten_minutes(self, key_rig: Rig, panel_of):
+        uuid = await install(key_rig)
+        key_rig.simulator.world.apps[key_rig.simulator.world.addons[uuid].app_id].name = "boutique"
+        panel = await panel_of(Role.VIEWER)
+        key_rig.clock.now += app_facts.STALE_AFTER - timedelta(seconds=1)
+        assert "App that pays shop" in words(await page_of(panel, uuid))
+        key_rig.clock.forward(seconds=1)
+        said = words(await page_of(panel, uuid))
+        assert "App that pays boutique" in said
+        assert "Attached to boutique as" in said
+
+    async def test_may_be_missing_where_the_token_may_not_look(self, key_rig: Rig, panel_of):
+        uuid = await install(key_rig)
+        key_rig.clock.forward(minutes=11)
+        key_rig.simulator.faults.add("error", direction="platform", path="/apps", status=403)
+        said = words(await page_of(await panel_of(Role.VIEWER), uuid))
+        assert "App that pays shop Owner unknown" in said
+
+    @pytest.mark.parametrize(
+        ("status", "sentence"),
+        [
+            (503, "Heroku could not be asked just now. Below is what was known before."),
+            (429, "Heroku could not be asked just now."),
+            (404, "Heroku says that it does not know this resource."),
+            (403, "Heroku answered 403"),
+        ],
+    )
+    async def test_trouble_is_said_and_what_was_known_is_shown(self, key_rig: Rig, panel_of, status, sentence):
+        uuid = await install(key_rig)
+        key_rig.clock.forward(minutes=11)
+        key_rig.simulator.faults.add("error", direction="platform", path="/addons", status=status)
+        said = words(await page_of(await panel_of(Role.VIEWER), uuid))
+        assert sentence in said
+        assert "App that pays shop Owner ada@example.com" in said
+
+    async def test_a_slow_heroku_is_not_waited_for_and_its_answer_is_kept(self, key_rig: Rig, panel_of, monkeypatch):
+        uuid, panel = await install(key_rig), await panel_of(Role.VIEWER)
+        key_rig.clock.forward(minutes=11)
+        answered = asyncio.Event()
+        ask = key_rig.context.heroku._client.request
+
+        async def wait_and_ask(*args, **kwargs):
+            await answered.wait()
+            return await ask(*args, **kwargs)
+
+        monkeypatch.setattr(key_rig.context.heroku._client, "request", wait_and_ask)
+        monkeypatch.setattr(app_facts, "PATIENCE", timedelta(milliseconds=20))
+        first, second = await asyncio.gather(page_of(panel, uuid), page_of(panel, uuid))
+        for page in (first, second):
+            assert "Heroku takes its time to answer. Below is what was known before." in words(page)
+        (task,) = key_rig.context.being_read.values()  # both wait for one and the same
+        answered.set()
+        await task
+        assert (await key_rig.resource(uuid)).app_read_at == key_rig.clock()
+        assert "takes its time" not in words(await page_of(panel, uuid))
+
+    async def test_nobody_is_asked_without_tokens(self, key_rig: Rig, panel_of):
+        key_rig.simulator.world.create_app("shop")
+        addon = await key_rig.simulator.calls.provision("shop", "standard")
+        said = words(await page_of(await panel_of(Role.VIEWER), addon.id))
+        assert "We have no tokens to ask Heroku with. Nothing is known yet" in said
+        assert "has not been exchanged yet; it lives five minutes" in said
+
+    async def test_a_job_that_is_not_told_gives_up_quietly(self, key_rig: Rig):
+        key_rig.simulator.faults.add("error", direction="platform", path="/addons", count=10)
+        uuid = await install(key_rig)
+        assert (await key_rig.resource(uuid)).app_read_at is None
+        assert (await key_rig.resource(uuid)).last_error is None
+        assert await key_rig.jobs() == []
+        assert "given_up" not in await key_rig.events(uuid)
+
+
+class TestTrouble:
+    async def test_comes_first(self, key_rig: Rig, panel_of):
+        uuid = await install(key_rig)
+        now = key_rig.clock()
+        await change(
+            key_rig,
+            uuid,
+            unknown_to_heroku_at=now,
+            tokens_refused_at=now,
+            failures=3,
+            last_error="ValueError in push_config",
+            last_error_at=now,
+            heroku_facts={"state": "deprovisioned", "plan": "premium", "attachments": []},
+        )
+        said = words(await page_of(await panel_of(Role.VIEWER), uuid))
+        for sentence in (
+            "Heroku says that it does not know this resource.",
+            "Heroku does not accept its refresh token.",
+            "Work on it failed 3 times in a row: ValueError in push_config",
+            "Heroku has it on the plan premium.",
+            "For Heroku it is deprovisioned.",
+        ):
+            assert sentence in said
+            assert said.index(sentence) < said.index("The resource Plan")
+
+    async def test_a_push_that_hangs_is_told(self, key_rig: Rig, panel_of):
+        uuid, panel = await install(key_rig), await panel_of(Role.VIEWER)
+        key_rig.simulator.faults.add("error", direction="platform", path="/config", count=9)
+        await rotation.rotate(key_rig.context, UUID(uuid), "ada@example.com")
+        await key_rig.work()
+        assert "Heroku does not have its newest config vars." not in words(await page_of(panel, uuid))
+        key_rig.clock.forward(minutes=16)
+        said = words(await page_of(panel, uuid))
+        assert "Heroku does not have its newest config vars." in said
+        assert "push_config waiting 1 time" in said
+        assert "Heroku does not have them yet. This is generation 2." in said
+
+    async def test_a_deprovisioned_resource_has_a_page_too(self, key_rig: Rig, panel_of):
+        uuid = await install(key_rig)
+        await key_rig.heroku.delete(f"/{uuid}")
+        await key_rig.work()
+        said = words(await page_of(await panel_of(Role.OWNER), uuid))
+        assert "Deprovisioned" in said
+        assert "Forgotten when it was deprovisioned." in said
+        assert "Open the dashboard as support" not in said
+
+
+class TestTimeline:
+    async def test_has_events_sign_ins_and_exchanges_newest_first(self, key_rig: Rig, panel_of):
+        uuid = await install(key_rig)
+        key_rig.clock.forward(minutes=1)
+        async with new_browser(key_rig) as http:
+            await arrive(key_rig, http, uuid)
+        key_rig.clock.forward(minutes=1)
+        await perform(
+            key_rig.context, ACTIONS["push-config"], UUID(uuid), Order(actor=MACHINE, reason="Ticket 4711 says so")
+        )
+        await exchanges.write(key_rig.context)
+        panel = await panel_of(Role.VIEWER)
+        said = words(await panel.http.get(f"/admin/resources/{uuid}/timeline"))
+        places = [
+            said.index(words_)
+            for words_ in (
+                "Config vars are sent to Heroku again Ticket 4711 says so not for the customer root@machine operator",
+                "Signed in to the dashboard ada@example.com",
+                "Install requested with the test plan",
+                "Heroku → us POST /heroku/resources 200",
+            )
+        ]
+        assert places == sorted(places)
+        assert said.count("Signed in to the dashboard") == 1
+        only = {
+            "operators": ["Ticket 4711"],
+            "sign-ins": ["Signed in to the dashboard"],
+            "exchanges": ["/sso/login", "/heroku/resources"],
+            "events": ["Ticket 4711", "Install requested"],
+        }
+        everything = {words_ for found in only.values() for words_ in found}
+        for show, expected in only.items():
+            said = words(await panel.http.get(f"/admin/resources/{uuid}/timeline?show={show}"))
+            assert {words_ for words_ in everything if words_ in said} == set(expected), show
+
+    async def test_pages_miss_nothing_and_repeat_nothing_even_within_one_moment(self, key_rig: Rig):
+        uuid, context = UUID(await install(key_rig)), key_rig.context
+        for step in range(12):
+            if step % 3 == 0:
+                key_rig.clock.forward(seconds=1)
+            async with context.database.transaction() as session:
+                record(session, uuid, context.clock(), "rotated", "the program", f"Event {step}")
+            async with new_browser(key_rig) as http:
+                await arrive(key_rig, http, str(uuid))
+        await exchanges.write(context)
+        everything, older = await timeline(context, uuid, limit=1000)
+        assert older is None
+        assert len(everything) >= 36
+        for limit in (1, 2, 5, 50):
+            seen, before = [], ""
+            while before is not None:
+                lines, before = await timeline(context, uuid, before=before, limit=limit)
+                seen += lines
+            assert [line.key for line in seen] == [line.key for line in everything]
+        events, _ = await timeline(context, uuid, show=Show.EVENTS, limit=1000)
+        assert [line.row.id for line in events] == sorted((line.row.id for line in events), reverse=True)
+
+    async def test_what_comes_in_meanwhile_does_not_move_the_pages(self, key_rig: Rig):
+        uuid, context = UUID(await install(key_rig)), key_rig.context
+        before, key = await timeline(context, uuid, limit=2)
+        key_rig.clock.forward(seconds=5)
+        async with context.database.transaction() as session:
+            record(session, uuid, context.clock(), "rotated", "the program", "Newer than all")
+        rest, _ = await timeline(context, uuid, before=key, limit=100)
+        everything, _ = await timeline(context, uuid, limit=100)
+        assert [line.key for line in everything][1:] == [line.key for line in (*before, *rest)]
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            "x",
+            "1-9-1",
+            "1-1-1",
+            f"1-0-{uuid4()}",
+            "1-0-9999999999999999999",
+            "1-0-1'--",
+            "%00",
+        ],
+    )
+    async def test_a_damaged_link_is_said_to_be_one(self, key_rig: Rig, panel_of, key: str):
+        uuid, panel = await install(key_rig), await panel_of(Role.VIEWER)
+        page = await panel.http.get(f"/admin/resources/{uuid}/timeline?before={key}")
+        assert page.status_code == 422
+        assert "This link to older lines is damaged." in words(page)
+        assert "Install requested" in words(page)
+
+    async def test_the_page_leads_to_what_is_older(self, key_rig: Rig, panel_of):
+        uuid, panel = await install(key_rig), await panel_of(Role.VIEWER)
+        async with key_rig.context.database.transaction() as session:
+            for number in range(60):
+                record(session, UUID(uuid), key_rig.clock(), "rotated", "the program", f"Line {number:03}")
+        page = await page_of(panel, uuid)
+        older = page.text.partition("/timeline?before=")[2].partition('"')[0]
+        second = await panel.http.get(f"/admin/resources/{uuid}/timeline?before={older}")
+        assert "Line 059" in words(page)
+        assert "Line 059" not in words(second)
+        assert "Install requested" in words(second)
