@@ -234,7 +234,7 @@ async def count_open(context: Context) -> Mapping[str, int]:
     """How many alerts of each kind are not over."""
     query = select(Alert.kind, func.count()).where(Alert.closed_at.is_(None)).group_by(Alert.kind)
     async with context.database.transaction() as session:
-        return dict((await session.execute(query)).tuples().all())
+        return dict((await session.execute(query)).all())
 
 
 async def past_alerts(

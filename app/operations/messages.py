@@ -93,10 +93,10 @@ def _counted(kinds: Mapping[str, int], suffix: str) -> str:
 def body(of: Content) -> str:
     """All of it, as lines of text."""
     if "trial_by" in of:
-        lines = [f"{of['trial_by']} tries whether alerts arrive here. They do; nothing is wrong."]
+        lines = [f"{of['trial_by']} tries whether alerts arrive here. They do; nothing is wrong.", ""]
     else:
         lines = _section("", of["begun"], of["begun_kinds"]) + _section(" is over", of["over"], of["over_kinds"])
-    return "\n".join([*lines, "", f"All alerts: {of['url']}"]) + "\n"
+    return "\n".join([*lines, f"All alerts: {of['url']}", ""])
 
 
 def _section(suffix: str, alerts: Sequence[Mapping[str, Any]], kinds: Mapping[str, int]) -> list[str]:

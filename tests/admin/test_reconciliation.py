@@ -472,3 +472,80 @@ async def test_old_runs_are_forgotten(bureau: Bureau):
     new, _ = await bureau.compare()
     assert [run.id for run in await reconciliation.history(bureau.rig.context)] == [new.id]
     assert await reconciliation.differences(bureau.rig.context, old.id) == []
+
+
+class TestPages:
+    async def test_support_has_it_compared_and_everybody_sees_what_was_found(self, bureau: Bureau, panel_of):
+        addons = await bureau.install(7)
+        bureau.rig.simulator.world.remove(addons[0], "in silence.")
+        panel = await panel_of(Role.SUPPORT)
+        empty = await panel.http.get("/admin/reconciliation")
+        assert "Nothing has been compared yet" in empty.text
+        waiting = await panel.post("/admin/reconciliation")
+        assert "A worker begins the comparison" in waiting.text
+        part = await panel.http.get("/admin/reconciliation/progress")
+        assert "waits for a worker" in part.text
+        twice = await panel.http.post(
+            "/admin/reconciliation", data={"form_token": await panel.form_token("/admin/reconciliation")}
+        )
+        assert (twice.status_code, "is under way" in twice.text) == (422, True)
+        await reconciliation.run_asked(bureau.rig.context)
+        assert (await panel.http.get("/admin/reconciliation/progress")).headers["Part-State"] == "over"
+        page = (await panel.http.get("/admin/reconciliation")).text
+        assert "1 difference" in page
+        assert f'href="/admin/resources/{addons[0].id}"' in page
+        assert 'type="checkbox"' not in page
+
+    async def test_an_operator_selects_reads_says_why_and_types_the_number(self, bureau: Bureau, panel_of):
+        addons = await bureau.install(12)
+        for addon in addons[:2]:
+            bureau.rig.simulator.world.remove(addon, "in silence.")
+        run, differences = await bureau.compare()
+        panel = await panel_of(Role.OPERATOR)
+        here = f"/admin/reconciliation/{run.id}"
+        assert (await panel.http.get(here)).text.count('type="checkbox"') == 2
+        nothing = await panel.http.get(f"{here}/repair")
+        assert (nothing.status_code, "Select at least one" in nothing.text) == (422, True)
+        query = "&".join(f"difference={one.id}" for one in differences)
+        page = await panel.http.get(f"{here}/repair?{query}")
+        assert "Heroku is asked once more" in page.text
+
+        token = await panel.form_token(f"{here}/repair?{query}")
+        form = {"form_token": token, "difference": [one.id for one in differences], "reason": "Gone for good"}
+        unsure = await panel.http.post(f"{here}/repair", data=form)
+        assert (unsure.status_code, "Type 2" in unsure.text, "Gone for good" in unsure.text) == (422, True, True)
+        assert not (await bureau.rig.resource(addons[0].id)).is_gone
+        done = await panel.http.post(f"{here}/repair", data=form | {"number": "2"})
+        assert "2 of 2 are over." in done.text
+        assert (await bureau.rig.resource(addons[0].id)).is_gone
+        assert (await bureau.rig.resource(addons[1].id)).is_gone
+        assert "0 left" in done.text
+
+    async def test_a_repair_of_another_comparison_is_not_done_through_this_one(self, bureau: Bureau, panel_of):
+        addons = await bureau.install(7)
+        bureau.rig.simulator.world.remove(addons[0], "in silence.")
+        _, (orphan,) = await bureau.compare()
+        other, _ = await bureau.compare()
+        panel = await panel_of(Role.OPERATOR)
+        refused = await panel.http.get(f"/admin/reconciliation/{other.id}/repair?difference={orphan.id}")
+        assert refused.status_code == 422
+
+    async def test_many_differences_are_paged(self, bureau: Bureau, panel_of):
+        run, _ = await bureau.compare()
+        async with bureau.rig.context.database.transaction() as session:
+            rows = [
+                {"reconciliation_id": run.id, "resource_uuid": uuid4(), "kind": "ghost", "text": f"ghost {number}."}
+                for number in range(101)
+            ]
+            await session.execute(insert(Difference), rows)
+            await session.execute(update(Reconciliation).values(counts={"ghost": 101}))
+        panel = await panel_of(Role.VIEWER)
+        first = (await panel.http.get(f"/admin/reconciliation/{run.id}")).text
+        assert ("ghost 99." in first, "ghost 100." in first) == (True, False)
+        more = first.partition('rel="next" href="')[2].partition('"')[0]
+        assert "ghost 100." in (await panel.http.get(more)).text
+
+    async def test_an_unknown_comparison_is_not_found(self, bureau: Bureau, panel_of):
+        panel = await panel_of(Role.VIEWER)
+        assert (await panel.http.get(f"/admin/reconciliation/{uuid4()}")).status_code == 404
+        assert (await panel.http.get("/admin/reconciliation/nonsense")).status_code in {404, 422}
