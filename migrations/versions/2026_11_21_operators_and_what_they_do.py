@@ -404,7 +404,7 @@ def _index_what_is_found_by() -> None:
         unique=False,
         postgresql_using="gin",
         postgresql_ops=dict.fromkeys(_FOUND_BY, "gin_trgm_ops"),
-        postgresql_with={"fastupdate": "off"},
+        postgresql_with={"gin_pending_list_limit": "1024"},
     )
     for column in _RARE_TIMES:
         op.create_index(
