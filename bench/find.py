@@ -1,0 +1,204 @@
+"""How long pages of the list take: `python -m bench.find --database-url SMALL --database-url LARGE`.
+
+Each page is asked for over HTTP on this machine, as a browser would: signing, rendering and all. Prints Markdown.
+"""
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+import httpx2
+import psycopg
+import typer
+
+from app.operations.found import Key
+from bench.panels import Panel, ours, peers
+
+_TIMES: Final = 10
+_PEER_TIMES: Final = 5
+_TIMEOUT_SECONDS: Final = 120
+
+# What is asked, in groups.
+SEARCHES: Final = {
+    "Everything": ("",),
+    "Words that match everything": ("acme-postgres", "name:acme", "owner:com", "provisioned", "amazon"),
+    "Words that match nothing": ("zzzqqq", "app:zzzqqq", "error:zzzqqq", "plan:zzzqqq", "qq", "acme-postgres zzzqqq"),
+    "Words that match some": ("harbor", "petra", "rugged", "timeout", "us-west", "legacy", "enterprise", "pe"),
+    "Words that match few": ("rugged-19195", "petra.smith280", "angular-haven"),
+    "Each field": (
+        "uuid:2fe0",
+        "2fe0a602",
+        "name:rugged",
+        "app:harbor",
+        "owner:petra",
+        "plan:test",
+        "plan:legacy",
+        "region:eu",
+        "region:ca-central",
+        "state:deprovisioned",
+        "state:provisioning",
+        "error:timeout",
+        "error:invalid_grant",
+        "created:2023-05",
+    ),
+    "Each condition": (
+        "is:attention",
+        "is:error",
+        "is:failing",
+        "is:suspended",
+        "is:waiting-push",
+        "is:token-refused",
+        "is:rotating",
+        "is:read-only",
+    ),
+    "Several words": (
+        "petra harbor",
+        "plan:premium region:ap-northeast",
+        "plan:legacy error:invalid_grant",
+        "plan:legacy state:provisioned",
+        "created:2023-05 petra",
+        "state:provisioned plan:standard region:eu error:timeout owner:jane@",
+        "state:deprovisioned is:attention",
+        "owner:gmail app:staging plan:enterprise",
+    ),
+}
+# What the others are asked, too: words, and the page.
+COMPARED: Final = (
+    ("the first page", "", 1),
+    ("a deep page (the 10,000th, or the last)", "", 10_000),
+    ("a word that matches everything", "acme-postgres", 1),
+    ("a word that matches some", "harbor", 1),
+    ("a word that matches few", "petra.smith280", 1),
+    ("a word that matches nothing", "zzzqqq", 1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Milliseconds of several times."""
+
+    median: float
+    p95: float
+
+    def __str__(self) -> str:
+        return f"{_words(self.median)} / {_words(self.p95)}"
+
+
+def measure(http: httpx2.Client, panel: Panel, times: int, **parameters: Any) -> Took:
+    """How long a page takes after it was asked for once."""
+    address = f"{panel.url}?{urlencode(parameters)}"
+    taken = []
+    for number in range(times + 1):
+        started = time.perf_counter()
+        answer = http.get(address, cookies=dict(panel.cookies), timeout=_TIMEOUT_SECONDS)
+        if number:
+            taken.append((time.perf_counter() - started) * 1000)
+        if answer.status_code not in {200, 303}:
+            raise SystemExit(f"{panel.name} answered {answer.status_code} to {parameters}.")
+    return Took(statistics.median(taken), sorted(taken)[max(round(times * 0.95) - 1, 0)])
+
+
+def _words(milliseconds: float) -> str:
+    return f"{milliseconds:.0f}" if milliseconds < 10_000 else f"{milliseconds / 1000:.0f} s"
+
+
+def _places(url: str) -> tuple[int, Key, Key]:
+    """How many resources there are, the place before the last hundredth of them, and the one in the middle."""
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        (number,) = connection.execute("SELECT count(*) FROM resources").fetchone() or (0,)
+        places = [
+            connection.execute(
+                "SELECT created_at, uuid FROM resources ORDER BY created_at, uuid LIMIT 1 OFFSET %s", (offset,)
+            ).fetchone()
+            for offset in (number // 100, number // 2)
+        ]
+    last, middle = (Key(*place) for place in places if place)
+    return number, last, middle
+
+
+def ask_ours(http: httpx2.Client, url: str, times: int) -> tuple[int, dict[str, list[Took]]]:
+    """Each search from the top, the middle and nearly the end of the list; and how many resources there are."""
+    number, last, middle = _places(url)
+    taken: dict[str, list[Took]] = {}
+    with ours(url) as panel:
+        for words in (words for group in SEARCHES.values() for words in group):
+            places: tuple[dict[str, str], ...] = ({}, {"before": str(middle)}, {"before": str(last)})
+            taken[words] = [measure(http, panel, times, q=words, **place) for place in places]
+    return number, taken
+
+
+def compare(http: httpx2.Client, url: str, folder: Path) -> list[list[str]]:
+    """Rows of a table: what was asked, and how long each panel took."""
+    number, _, _ = _places(url)
+    table = []
+    with ours(url) as panel, peers(url, folder) as others:
+        for label, words, wanted in COMPARED:
+            page = min(wanted, max(number // 50, 1))
+            row = [label, str(measure(http, panel, _TIMES, **_of_ours(url, words, (page - 1) * 50)))]
+            for other in others:
+                parameters = {"page": page, **({other.search: words} if words else {})}
+                row.append(str(measure(http, other, _PEER_TIMES, **parameters)))
+            table.append(row)
+    return table
+
+
+def _of_ours(url: str, words: str, skipped: int) -> dict[str, str]:
+    """Our list has no page numbers: the key of the row before the page stands for one."""
+    if not skipped:
+        return {"q": words}
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        row = connection.execute(
+            "SELECT created_at, uuid FROM resources ORDER BY created_at DESC, uuid DESC LIMIT 1 OFFSET %s",
+            (skipped - 1,),
+        ).fetchone()
+    return {"q": words, "before": str(Key(*row))} if row else {"q": words}
+
+
+def report(urls: Sequence[str], times: int = _TIMES, *, with_peers: bool = True) -> None:
+    """Measure and print."""
+    with ExitStack() as stack:
+        http = stack.enter_context(httpx2.Client())
+        asked = [ask_ours(http, url, times) for url in urls]
+        heads = [f"{place}, {number:,}" for number, _ in asked for place in ("top", "middle", "end")]
+        typer.echo(f"Median / 95th percentile in ms of {times} pages; load of the machine {os.getloadavg()[0]:.1f}\n")
+        _row(["search", *heads])
+        _row(["---", *["---:"] * len(heads)])
+        for group, searches in SEARCHES.items():
+            _row([f"**{group}**", *[""] * len(heads)])
+            for words in searches:
+                _row(
+                    [f"`{words}`" if words else "(no words)", *(str(took) for _, all_ in asked for took in all_[words])]
+                )
+        if with_peers:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            for url, (number, _) in zip(urls, asked, strict=True):
+                typer.echo("")
+                _row([f"{number:,} resources", "ours", "sqladmin", "starlette-admin"])
+                _row(["---", "---:", "---:", "---:"])
+                for row in compare(http, url, folder):
+                    _row(row)
+
+
+def _row(cells: Sequence[str]) -> None:
+    typer.echo(f"| {' | '.join(cells)} |")
+
+
+def main(
+    database_url: Annotated[list[str], typer.Option(help="Filled by bench.million; repeat it for several sizes.")],
+    times: Annotated[int, typer.Option(min=1, help="How often each page is asked for.")] = _TIMES,
+    *,
+    peers: Annotated[bool, typer.Option(help="Ask two general panels as well; installs them first.")] = True,
+) -> None:
+    """Measure how long pages of the list take."""
+    report(database_url, times, with_peers=peers)
+
+
+if __name__ == "__main__":
+    typer.run(main)

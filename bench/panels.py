@@ -1,0 +1,130 @@
+"""The panels that are asked, each a process of its own on a free port: ours, and two general ones for comparison."""
+
+import asyncio
+import base64
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import httpx2
+
+from app.context import open_context
+from app.operators import accounts, sessions
+from app.operators.attempts import Browser
+from app.operators.roles import Actor, Role
+from app.settings import read_settings
+
+PROJECT: Final = Path(__file__).parent.parent
+# What the comparison is made with; installed into an environment of its own.
+PEERS: Final = ("sqladmin==0.32.0", "starlette-admin==1.0.3")
+_ALSO: Final = ("sqlalchemy", "psycopg[binary]", "uvicorn", "itsdangerous")
+_PATIENCE_SECONDS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One that answers.
+
+    Attributes:
+        name: what it is called.
+        url: of its list of resources.
+        search: the parameter that carries the words.
+        cookies: of an operator who is signed in.
+    """
+
+    name: str
+    url: str
+    search: str
+    cookies: Mapping[str, str]
+
+
+@contextmanager
+def ours(database_url: str) -> Iterator[Panel]:
+    """The web process as it runs in production, with a viewer signed in."""
+    port = _free_port()
+    environment = {
+        "DATABASE_URL": database_url,
+        "PORT": str(port),
+        "PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "ADDON_PASSWORD": secrets.token_urlsafe(24),
+        "ADDON_SSO_SALT": secrets.token_urlsafe(24),
+        "HEROKU_CLIENT_SECRET": secrets.token_urlsafe(24),
+        "ENCRYPTION_KEYS": base64.urlsafe_b64encode(b"bench" * 6 + b"..").decode(),
+        "SECRET_KEYS": secrets.token_urlsafe(48),
+    }
+    token = asyncio.run(_signed_in(environment))
+    command = [sys.executable, "-m", "app", "web", "--host", "127.0.0.1"]
+    with _served(command, environment, f"http://127.0.0.1:{port}/admin/sign-in"):
+        yield Panel("ours", f"http://127.0.0.1:{port}/admin/resources", "q", {sessions_cookie(): token})
+
+
+def sessions_cookie() -> str:
+    """The name under which a browser carries an operator's session."""
+    return "operator"
+
+
+async def _signed_in(environment: Mapping[str, str]) -> str:
+    async with open_context(read_settings(environment)) as context:
+        by = Actor(name="bench", role=Role.OWNER)
+        email = f"{uuid4().hex}@bench.example"
+        operator = await accounts.add(context, by, email=email, name="bench", role=Role.VIEWER, password=None)
+        browser = Browser(address="127.0.0.1", name="bench")
+        return await sessions.begin(context, operator, browser, sessions.Method.PASSWORD)
+
+
+@contextmanager
+def peers(database_url: str, folder: Path) -> Iterator[list[Panel]]:
+    """The two others over the same table, in an environment that is made in `folder`."""
+    python = folder / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)  # noqa: S603 - our own words and paths
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *PEERS, *_ALSO], check=True)  # noqa: S603 - as above
+    ports = [_free_port(), _free_port()]
+    urls = [f"http://127.0.0.1:{port}/admin/resource/list" for port in ports]
+    modules = [str(PROJECT / "bench" / "peers" / name) for name in ("sqladmin_app.py", "starlette_admin_app.py")]
+    environments = [{"DATABASE_URL": database_url, "PORT": str(port)} for port in ports]
+    with (
+        _served([str(python), modules[0]], environments[0], urls[0]),
+        _served([str(python), modules[1]], environments[1], urls[1]),
+    ):
+        names = [peer.partition("==")[0] for peer in PEERS]
+        yield [Panel(name, url, search, {}) for name, url, search in zip(names, urls, ("search", "q"), strict=True)]
+
+
+@contextmanager
+def _served(command: list[str], environment: Mapping[str, str], url: str) -> Iterator[None]:
+    server = subprocess.Popen(  # noqa: S603 - our own words and paths
+        command, cwd=PROJECT, env={"PATH": os.environ["PATH"], **environment}, stdout=subprocess.DEVNULL
+    )
+    try:
+        give_up_at = time.monotonic() + _PATIENCE_SECONDS
+        while not _answers(url):
+            if server.poll() is not None or time.monotonic() > give_up_at:
+                raise SystemExit(f"{command} does not answer.")
+            time.sleep(0.2)
+        yield
+    finally:
+        server.terminate()
+        server.wait(_PATIENCE_SECONDS)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx2.get(url, timeout=_PATIENCE_SECONDS).status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
