@@ -164,6 +164,7 @@ async def _note_outcomes(context: Context) -> None:
 
 
 def _begun_items() -> Any:
+    is_here = Resource.state != State.DEPROVISIONED
     of_resource = Event.resource_uuid == BatchItem.resource_uuid
     failure = (
         select(Event.text)
@@ -178,8 +179,8 @@ def _begun_items() -> Any:
             BatchItem.batch_id,
             BatchItem.resource_uuid,
             BatchItem.begun_at,
-            (Resource.state == State.DEPROVISIONED).label("is_gone"),
-            (Resource.config_version > Resource.pushed_version).label("needs_push"),
+            (Resource.deprovisioned_at >= BatchItem.begun_at).label("has_ended"),
+            and_(is_here, Resource.config_version > Resource.pushed_version).label("needs_push"),
             Resource.rotation_requested_at,
             Resource.last_error,
             failure.label("failure"),
@@ -194,7 +195,7 @@ def _begun_items() -> Any:
 
 def _outcome(row: Any, *, is_late: bool) -> tuple[ItemState, str | None] | None:
     """What became of an item that has begun; None if that is open."""
-    if row.is_gone:
+    if row.has_ended:
         return ItemState.FAILED, "It was deprovisioned meanwhile."
     if row.failure is not None:
         return ItemState.FAILED, row.failure

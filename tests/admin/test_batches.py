@@ -200,6 +200,27 @@ class TestOutcomes:
             assert (await key_rig.resource(uuid)).plan == "standard"
             assert {"plan_moved", "suspended", "resumed"} <= set(await key_rig.events(uuid))
 
+    async def test_the_removal_of_a_deprovisioned_one_can_be_retried(self, key_rig: Rig):
+        (uuid,) = await provision(key_rig, 1)
+        await key_rig.simulator.calls.deprovision(key_rig.simulator.world.addons[str(uuid)])
+        key_rig.clock.forward(seconds=1)
+        batch_id = await order(key_rig, "retry-now", str(uuid))
+        await batch_work.work(key_rig.context)
+        assert await counts(key_rig, batch_id) == {"begun": 1}
+        await key_rig.work()
+        await batch_work.work(key_rig.context)
+        assert await counts(key_rig, batch_id) == {"done": 1}
+
+    async def test_one_that_ends_while_it_is_under_way_has_failed(self, key_rig: Rig):
+        (uuid,) = await provision(key_rig, 1)
+        batch_id = await order(key_rig, "push-config")
+        await batch_work.work(key_rig.context)
+        key_rig.clock.forward(seconds=1)
+        await key_rig.simulator.calls.deprovision(key_rig.simulator.world.addons[str(uuid)])
+        await batch_work.work(key_rig.context)
+        [failed], _ = await batch_progress.items(key_rig.context, batch_id)
+        assert (failed.state, failed.message) == (ItemState.FAILED, "It was deprovisioned meanwhile.")
+
     async def test_an_action_that_breaks_on_one_resource_does_not_hold_up_the_others(self, key_rig: Rig, monkeypatch):
         first, second = sorted(await provision(key_rig, 2))
         whole = ACTIONS["push-config"]
