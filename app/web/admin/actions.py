@@ -1,5 +1,7 @@
 """Doing something to one resource: a page that says what will happen and asks why, and the form that does it."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -39,9 +41,7 @@ async def do(request: Request, context: OpenContext, operator: Viewer, uuid: UUI
         )
     except Refused as refused:
         resource = await _resource(context, uuid)
-        return await _page(
-            request, context, operator, action, resource, 422, alert=refused.message, reason=form.get("reason", "")
-        )
+        return await _page(request, context, operator, action, resource, 422, alert=refused.message, typed=form)
     return back(request, operator, f"{PATH}/resources/{uuid}", said)
 
 
@@ -74,7 +74,7 @@ async def _page(
     status: int = 200,
     *,
     alert: str | None = None,
-    reason: str = "",
+    typed: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
     parameters = [(parameter, await parameter.choices(context, resource)) for parameter in action.parameters]
     nothing_to_choose = next((parameter.no_choices for parameter, choices in parameters if not choices), None)
@@ -90,5 +90,5 @@ async def _page(
         foretold=None if why_not else await action.foretell(context, resource),
         parameters=parameters,
         alert=alert,
-        reason=reason,
+        typed=typed,
     )
