@@ -120,7 +120,8 @@ async def _deprovision(context: Context, difference: Difference, order: Order) -
         raise Over("It has been deprovisioned already.")
     if await _is_at_heroku(context, difference):
         raise Over("Heroku has it after all.")
-    return await perform(context, DEPROVISION, uuid, order)
+    await perform(context, DEPROVISION, uuid, order)
+    return "It has ended here, as it had at Heroku."
 
 
 async def _retry(context: Context, difference: Difference, order: Order) -> str:
