@@ -138,6 +138,19 @@ class TestOrdering:
         assert {value for value, _ in choices} == {"test", "standard", "premium"}
         assert list(move.refused.values()) == [1]
 
+    async def test_one_whose_plan_is_gone_from_the_code_is_counted_and_does_no_harm(self, key_rig: Rig):
+        first, _ = await provision(key_rig, 2)
+        async with key_rig.context.database.transaction() as session:
+            await session.execute(update(Resource).where(Resource.uuid == first).values(plan="hobby"))
+        for action in ("suspend", "move-plan"):
+            preview = await batch_selection.preview(key_rig.context, ACTIONS[action], "state:provisioned", {})
+            [(sentence, number)] = preview.refused.items()
+            assert "hobby" in sentence
+            assert number == 1
+        batch_id = await order(key_rig, "suspend")
+        await batch_work.work(key_rig.context)
+        assert await counts(key_rig, batch_id) == {"begun": 1, "failed": 1}
+
 
 class TestOutcomes:
     async def test_a_resource_that_does_not_allow_it_fails_with_the_sentence_and_the_others_go_on(self, key_rig: Rig):
