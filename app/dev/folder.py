@@ -4,6 +4,7 @@ settings.json      secrets made up at the first start; any other setting of the 
 environment.json   what the programs have in their environment, while they run
 ports.json         the ports of the last start
 simulator.json     the simulator's apps and add-ons
+operator.json      the password of the operator who was made for this laptop
 postgres/          the database server
 lock               held by the programs that run, and so given back by the kernel however they end
 """
@@ -102,7 +103,7 @@ def own_settings(folder: Path) -> dict[str, str]:
         DevError: the file was edited into something that is not an object of texts.
     """
     path = folder / "settings.json"
-    known = _read(path)
+    known = read_private(path)
     settings = _made_up() | known
     if settings != known:
         write_private(path, settings)
@@ -137,12 +138,17 @@ def running_environment(folder: Path = DEV_FOLDER) -> dict[str, str]:
     except OSError:
         return {}
     try:
-        return {} if _try_lock(lock) else _read(folder / "environment.json")
+        return {} if _try_lock(lock) else read_private(folder / "environment.json")
     finally:
         os.close(lock)
 
 
-def _read(path: Path) -> dict[str, str]:
+def read_private(path: Path) -> dict[str, str]:
+    """What `write_private` has written; empty if it never has.
+
+    Raises:
+        DevError: the file was edited into something that is not an object of texts.
+    """
     try:
         values = json.loads(path.read_text())
     except FileNotFoundError:

@@ -20,10 +20,14 @@ from psycopg import sql
 
 from app.dev.console import DevConsole
 from app.dev.folder import DEV_FOLDER, PROJECT, DevError, announced, claimed, clear, own_settings
+from app.dev.operator import how_to_sign_in
 from app.dev.ports import choose_ports
 from app.dev.postgres import DevPostgres
 from app.dev.postgres_programs import DevPostgresError
 from app.dev.supervisor import Program, Supervisor
+from app.encryption import WrongKeyError
+from app.errors import Retry
+from app.manifest import BadManifestError
 from app.plans import plans
 from app.settings import BadSettingsError, read_settings
 
@@ -52,16 +56,19 @@ def run_dev(
             if reset and not _cleared(folder, console):
                 return 1
             ports = choose_ports(folder, {"add-on": (port, 5000), "simulator": (simulator_port, 5100)}, console.say)
-            database_url = os.environ.get("DATABASE_URL") or stack.enter_context(_own_postgres(folder, console))
+            elsewhere = os.environ.get("DATABASE_URL")
+            database_url = elsewhere or stack.enter_context(_own_postgres(folder, console))
             ours = environment(own_settings(folder), database_url, *ports)
             everything = {**os.environ, **ours, "PYTHONUNBUFFERED": "1"}
             if console.is_coloured:
                 everything["FORCE_COLOR"] = "1"
             _migrate(everything, console)
             stack.enter_context(announced(folder, ours))
-            links = _links(folder, ours)
+            # Nobody is made an owner of a database that may not be this laptop's.
+            who = how_to_sign_in(read_settings(everything), folder) if not elsewhere else "python -m app operators add"
+            links = _links(folder, ours, who)
             return asyncio.run(_serve(programs(everything, folder), console, lock, links, heeded))
-    except (BadSettingsError, DevError, DevPostgresError) as error:
+    except (BadManifestError, BadSettingsError, DevError, DevPostgresError, Retry, WrongKeyError) as error:
         console.say(str(error))
         return 1
     except KeyboardInterrupt:
@@ -209,11 +216,13 @@ def _started(command: list[str], everything: Mapping[str, str]) -> Iterator[subp
             raise
 
 
-def _links(folder: Path, ours: Mapping[str, str]) -> list[tuple[str, str]]:
+def _links(folder: Path, ours: Mapping[str, str], who: str) -> list[tuple[str, str]]:
     where = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     return [
         ("Marketplace", f"{ours['HEROKU_API_URL']}/marketplace"),
         ("Add-on", f"{ours['PUBLIC_URL']}/health/ready"),
+        ("Panel", f"{ours['PUBLIC_URL']}/admin"),
+        ("Operator", who),
         ("Heroku CLI", f'eval "$(curl -fsS {ours["HEROKU_API_URL"]}/simulator/env)"'),
         ("Database", "./run psql"),
         ("Kept in", f"{where} (./run --reset begins anew)"),
