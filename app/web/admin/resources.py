@@ -80,7 +80,7 @@ async def find(
 async def export(context: OpenContext, _operator: Viewer, text: Text = "") -> Response:
     """Everything that is found, as it is read. What fails after the first rows breaks the file off."""
     chunks = iterate(context, parse(text))
-    first = await anext(chunks, ())
+    first = await anext(chunks, None) or ()  # Python 3.11 cannot take an empty tuple as anext's default
     name = f"resources-{context.clock():%Y-%m-%d}.csv"
     return StreamingResponse(
         _lines(context, first, chunks),
