@@ -73,20 +73,20 @@ def seen(results: Iterable[Result]) -> list[Seen]:
     return [Seen(one.requirement.id, one.requirement.group, one.outcome, one.reason) for one in results]
 
 
-def observe(names: Iterable[str] | None = None) -> dict[str, list[Seen]]:
-    """Run all checks against every fault, or those named, in two processes and several at once: most is waiting.
+def observe() -> dict[str, list[Seen]]:
+    """Run all checks against every fault, in two processes and several at once: most is waiting.
 
     What takes sockets is also about time and comes afterwards, alone.
     """
-    names = [fault.name for fault in FAULTS] if names is None else list(names)
-    alone = [name for name in names if BY_NAME[name].is_on_sockets]
-    together = [name for name in names if name not in alone]
+    together = [fault.name for fault in FAULTS if not fault.is_on_sockets]
     parts = [together[start::_PROCESSES] for start in range(_PROCESSES)]
     with ProcessPoolExecutor(_PROCESSES, get_context("spawn")) as pool:
         known = {name: results for part in pool.map(_observe_part, parts) for name, results in part.items()}
-    for name in alone:
-        known |= _observe_part([name])
-    return {name: known[name] for name in names}
+    return {fault.name: known.get(fault.name) or observe_alone(fault.name) for fault in FAULTS}
+
+
+def observe_alone(name: str) -> list[Seen]:
+    return asyncio.run(seen_with(name))
 
 
 def _observe_part(names: Sequence[str]) -> dict[str, list[Seen]]:
@@ -118,9 +118,12 @@ def table(observed: Mapping[str, list[Seen]]) -> str:
         "| Fault | What the add-on does | Checks that fail |",
         "|---|---|---|",
     ]
-    for name, results in observed.items():
-        found = "<br>".join(f"{one.group}: `{one.id}`" for one in results if one.outcome == "failed")
-        lines.append(f"| `{name}` | {BY_NAME[name].sentence}. | {found} |")
+    lines += [row(name, results) for name, results in observed.items()]
     lines += ["", "## What is not shown", "", "| Mistake | Why |", "|---|---|"]
     lines += [f"| {mistake}. | {why} |" for mistake, why in NOT_SHOWN.items()]
     return "\n".join(lines) + "\n"
+
+
+def row(name: str, results: Iterable[Seen]) -> str:
+    found = "<br>".join(f"{one.group}: `{one.id}`" for one in results if one.outcome == "failed")
+    return f"| `{name}` | {BY_NAME[name].sentence}. | {found} |"
