@@ -25,7 +25,8 @@ from rig import ENCRYPTION_KEY, Rig, environment, provision_body
 from typer.testing import CliRunner, Result
 
 from app import context
-from app.__main__ import cli
+from app.__main__ import COMMANDS as KNOWN
+from app.__main__ import cli, load
 from app.settings import read_settings
 
 PROJECT = Path(__file__).parent.parent
@@ -82,6 +83,24 @@ class TestHelp:
         result = run(command, "--help")
         assert result.exit_code == 0
         assert "Usage" in result.stdout
+
+    @pytest.mark.parametrize("command", sorted(KNOWN))
+    def test_the_list_says_of_each_command_what_it_says_itself(self, command):
+        assert load(command).help.startswith(KNOWN[command][1].removesuffix("."))
+
+    def test_the_list_imports_nothing_that_a_command_needs(self):
+        code = "import sys; from app.__main__ import cli; cli(['--help'], standalone_mode=False); print(*sys.modules)"
+        done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+        modules = set(done.stdout.splitlines()[-1].split())
+        heavy = {"fastapi", "uvicorn", "sqlalchemy", "alembic", "pydantic", "psycopg", "rich", "pygal", "authlib"}
+        assert not heavy & modules
+        assert {name for name in modules if name.startswith("app.")} <= {"app.__main__"}
+
+    @pytest.mark.parametrize("command", ["worker", "resources", "migrate"])
+    def test_what_only_the_web_needs_is_not_imported_for_others(self, command):
+        code = f"import sys; from app.__main__ import load; load({command!r}); print(*sys.modules)"
+        done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+        assert not {"fastapi", "uvicorn", "pygal", "authlib", "app.simulator"} & set(done.stdout.split())
 
     def test_an_unknown_command_is_no_traceback(self, run):
         result = run("nonsense")

@@ -13,7 +13,7 @@ from app.errors import Refused
 from app.operations import search
 from app.operations.found import Found, Page
 
-cli = typer.Typer(no_args_is_help=True, help="Resources: find them, look at one.")
+cli = typer.Typer(no_args_is_help=True, help="Resources: find them, look at one, do something to it.")
 
 _LIST = ("uuid", "name", "app_name", "owner_email", "plan", "state", "region", "created_at")
 

@@ -26,7 +26,7 @@ from app.log import configure_logging
 from app.manifest import BadManifestError
 from app.operators import accounts
 from app.operators.roles import Actor, Role
-from app.settings import BadSettingsError, read_settings
+from app.settings import BadSettingsError, Settings, read_settings
 
 T = TypeVar("T")
 
@@ -67,6 +67,13 @@ def clear_errors(*more: type[Exception]) -> Iterator[None]:
 def _first_line(error: BaseException | None) -> str:
     """What the database said, without the advice that follows."""
     return str(getattr(error, "orig", error)).partition("\n")[0]
+
+
+def settings_of_process() -> Settings:
+    """The settings of a process that serves, whose log goes where they say."""
+    settings = read_settings()
+    configure_logging(settings.log_format)
+    return settings
 
 
 def in_context(work: Callable[[Context], Awaitable[T]]) -> T:

@@ -1,0 +1,54 @@
+"""`python -m app web`: the process that answers Heroku, customers and operators."""
+
+import asyncio
+from functools import partial
+from typing import Annotated
+
+import typer
+import uvicorn
+from fastapi import FastAPI
+
+from app.commands.terminal import clear_errors, settings_of_process
+from app.context import open_context
+from app.main import create_app
+from app.settings import Settings
+from app.web.connection import BoundedConnection
+from app.worker import run_worker
+
+
+def web(
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; a platform's router needs them all.")
+    ] = "0.0.0.0",
+) -> None:
+    """Answer Heroku and customers on PORT (Procfile: web)."""
+    with clear_errors():
+        settings = settings_of_process()
+        asyncio.run(_try_context(settings))
+    uvicorn.run(
+        "app.commands.web:web_app",
+        factory=True,
+        host=host,
+        port=settings.port,
+        loop="uvloop",
+        http=BoundedConnection,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=90,
+        timeout_graceful_shutdown=20,
+    )
+
+
+def web_app() -> FastAPI:
+    """The web application of this environment, for the server program: it makes one in every process."""
+    settings = settings_of_process()
+    companion = partial(run_worker, install_signal_handlers=False) if settings.worker_in_web else None
+    return create_app(settings, companion=companion)
+
+
+async def _try_context(settings: Settings) -> None:
+    """Fail now, with a sentence, rather than inside the server program."""
+    async with open_context(settings):
+        pass
