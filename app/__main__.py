@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "plans": ("app.commands.plans:cli", "Plans: what is sold, and to whom."),
     "reconcile": ("app.commands.reconcile:reconcile", "Compare every resource with Heroku's list of installs."),
     "alerts": ("app.commands.alerts:cli", "Alerts: what is open, and a trial of the ways to the team."),
+    "overview": ("app.commands.overview:overview", "Show how the business goes, and what waits or fails now."),
     "audit": ("app.commands.audit:cli", "The audit log and the chain of digests over it."),
     "simulate": ("app.simulation:simulate", "Run a pretend Heroku for an add-on in any language."),
     "conform": ("app.simulation:conform", "Check whether an add-on, in any language, speaks Heroku's partner API."),

@@ -29,7 +29,7 @@ _NAMES: Final = tuple(sorted([column.name for column in EVENT_COLUMNS] + ["linke
 _AT_ONCE: Final = 1000
 # No transaction of ours lives anywhere near as long, nor do so many events fit into one's life.
 _LATEST: Final = timedelta(minutes=10)
-_MOST_LATE: Final = 100_000
+_MOST_LATE: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,9 @@ def _links(head: Head, events: Any, linked_at: datetime) -> list[dict[str, Any]]
 
 def without_link(after: int | None) -> Select[Any]:
     """The events that have no link and an id above `after`, in the order of their ids."""
-    has_link = select(AuditLink.event_id).where(AuditLink.event_id == Event.id).exists()
-    query = select(*EVENT_COLUMNS).where(~has_link).order_by(Event.id)
+    # A look-up for each event, whatever the statistics say: they do not know yet how much the chain has just grown.
+    its_link = select(AuditLink.event_id).where(AuditLink.event_id == Event.id).scalar_subquery()
+    query = select(*EVENT_COLUMNS).where(its_link.is_(None)).order_by(Event.id)
     return query if after is None else query.where(Event.id > after)
 
 

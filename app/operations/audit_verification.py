@@ -85,7 +85,7 @@ def read_digest(written: str) -> bytes:
 async def verify(
     context: Context, *, expected: bytes | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Verdict:
-    """Walk along the whole chain; a million events take some twenty seconds and no memory to speak of.
+    """Walk along the whole chain; a million events take half a minute and no memory to speak of.
 
     Args:
         context: as everywhere.

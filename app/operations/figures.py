@@ -7,10 +7,12 @@ How many resources were provisioned on which plan at any time is worked out back
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, func, literal, or_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
 from app.operations.periods import Period
@@ -18,6 +20,7 @@ from app.resources.models import Resource, State
 from app.resources.traces import Event
 
 _PUSHED: Final = "config_pushed"
+_FOR_EVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,22 +84,32 @@ class Provisioning:
         return failed / ended if ended else None
 
 
-def _step(period: Period, at: Any) -> ColumnElement[int]:
-    """In which step a time is: 0 is before the first, and one more than there are is after the last."""
-    return func.width_bucket(at, literal(list(period.bounds), ARRAY(TIMESTAMP(timezone=True)))).label("step")
+def _spans(spans: Sequence[tuple[datetime, datetime]]) -> Any:
+    """Stretches of time as rows: `span` counts from 1, then `begins_at` and `ends_at`.
+
+    Each is looked up in an index of its own accord, which is a third faster than to group by the number of the stretch.
+    """
+    begins, ends = (literal([span[end] for span in spans], ARRAY(TIMESTAMP(timezone=True))) for end in (0, 1))
+    columns = func.unnest(begins, ends).table_valued("begins_at", "ends_at", with_ordinality="span", name="spans")
+    return columns.render_derived()
 
 
 async def growth(context: Context, period: Period) -> Growth:
     """Installs, removals and plan changes."""
-    moved = (Event.plan_before.is_not(None)) | (Event.plan_after.is_not(None))
-    moves = select(_step(period, Event.at), Event.plan_before, Event.plan_after, func.count())
-    moves = moves.where(moved, Event.at >= period.since).group_by("step", Event.plan_before, Event.plan_after)
+    spans = _spans([*period.spans, (period.until, _FOR_EVER)])
+    moved = or_(Event.plan_before.is_not(None), Event.plan_after.is_not(None))
+    moves = (
+        select(Event.plan_before, Event.plan_after, func.count().label("number"))
+        .where(moved, Event.at >= spans.c.begins_at, Event.at < spans.c.ends_at)
+        .group_by(Event.plan_before, Event.plan_after)
+        .lateral()
+    )
     mix = select(Resource.plan, func.count()).where(Resource.state == State.PROVISIONED).group_by(Resource.plan)
     async with context.database.transaction() as session:
         # What a transaction that commits between these two has moved is off by one; the next look is right.
-        rows = (await session.execute(moves)).all()
+        rows = (await session.execute(select(spans.c.span, *moves.c).join_from(spans, moves, true()))).all()
         now: Counter[str] = Counter(dict((await session.execute(mix)).all()))
-    number_of_steps = len(period.bounds) - 1
+    number_of_steps = len(period.spans)
     installs, removals, changes = [0] * number_of_steps, [0] * number_of_steps, Counter[tuple[str, str]]()
     come = [Counter[str]() for _ in range(number_of_steps + 1)]
     for step, before, after, number in rows:
@@ -131,36 +144,29 @@ def _without(mix: Counter[str], come: Counter[str]) -> Counter[str]:
 
 async def provisioning(context: Context, period: Period) -> Provisioning:
     """How long it took until add-ons were ready, and how many never were."""
+    spans = _spans([*period.spans, (period.since, period.until)])
     seconds = func.extract("epoch", Resource.provisioned_at - Resource.created_at)
-    step, within = _step(period, Resource.provisioned_at), _within(period, Resource.provisioned_at)
-    waits = select(step, func.count(), func.percentile_cont([0.5, 0.95]).within_group(seconds)).where(within)
-    # One grouping for the steps and one for the whole, whose step is NULL.
-    waits = waits.group_by(func.grouping_sets(tuple_(step), tuple_()))
-    step = _step(period, Resource.deprovisioned_at)
-    failed = select(step, func.count()).where(Resource.refusal.is_not(None)).group_by(step)
-    async with context.database.transaction() as session:
-        found = {
-            step: Wait(number=number, median=both[0], p95=both[1])
-            for step, number, both in await session.execute(waits)
-            if number
-        }
-        failures = dict((await session.execute(failed.where(_within(period, Resource.deprovisioned_at)))).all())
-    steps = range(1, len(period.bounds))
-    return Provisioning(
-        waits=[found.get(step) for step in steps],
-        whole=found.get(None),
-        failures=[failures.get(step, 0) for step in steps],
+    waits = (
+        select(func.count().label("number"), func.percentile_cont([0.5, 0.95]).within_group(seconds).label("both"))
+        .where(Resource.provisioned_at >= spans.c.begins_at, Resource.provisioned_at < spans.c.ends_at)
+        .lateral()
     )
+    async with context.database.transaction() as session:
+        rows = (await session.execute(select(spans.c.span, *waits.c).join_from(spans, waits, true()))).all()
+        failures = await _numbers(session, period, Resource.deprovisioned_at, Resource.refusal.is_not(None))
+    found = {span: Wait(number=number, median=both[0], p95=both[1]) for span, number, both in rows if number}
+    whole = len(period.spans) + 1
+    return Provisioning(waits=[found.get(span) for span in range(1, whole)], whole=found.get(whole), failures=failures)
 
 
 async def pushes(context: Context, period: Period) -> Sequence[int]:
     """How many times config vars were sent to Heroku, by step."""
-    step = _step(period, Event.at)
-    query = select(step, func.count()).where(Event.kind == _PUSHED, _within(period, Event.at)).group_by(step)
     async with context.database.transaction() as session:
-        found = dict((await session.execute(query)).all())
-    return [found.get(step, 0) for step in range(1, len(period.bounds))]
+        return await _numbers(session, period, Event.at, Event.kind == _PUSHED)
 
 
-def _within(period: Period, at: Any) -> ColumnElement[bool]:
-    return and_(at >= period.since, at < period.until)
+async def _numbers(session: AsyncSession, period: Period, at: Any, condition: ColumnElement[bool]) -> list[int]:
+    """How many rows meet the condition, by the step in which their time `at` is."""
+    spans = _spans(period.spans)
+    number = select(func.count()).where(condition, at >= spans.c.begins_at, at < spans.c.ends_at).scalar_subquery()
+    return list(await session.scalars(select(number).select_from(spans).order_by(spans.c.span)))

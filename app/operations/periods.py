@@ -1,8 +1,9 @@
 """Periods that figures are about: whole days in somebody's time zone, cut into steps for charts and tables."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -53,6 +54,11 @@ class Period:
         return self.bounds[-1]
 
     @property
+    def spans(self) -> Sequence[tuple[datetime, datetime]]:
+        """Begin and end of each step."""
+        return list(pairwise(self.bounds))
+
+    @property
     def words(self) -> dict[str, str]:
         """What `read_period` makes it of again, such as in an address."""
         return {"period": self.preset} if self.preset else {"from": str(self.first), "to": str(self.last)}
@@ -75,7 +81,7 @@ class Period:
             case "month":
                 return f"{at:%b %Y}"
             case _:
-                year = f" {at:%Y}" if self.first.year != self.last.year else ""
+                year = f" {at:%y}" if self.first.year != self.last.year else ""
                 return f"{at:%d %b}".lstrip("0") + year
 
 
@@ -119,7 +125,7 @@ def _period(first: date, last: date, zone: ZoneInfo, now: datetime, preset: str)
     unit = next((unit for unit, longest in units.items() if days <= longest), "month")
     end = _midnight(last + timedelta(days=1), zone)
     if unit == "hour":
-        starts = list(_hours(_midnight(first, zone), min(end, now)))
+        starts = list(_hours(_midnight(first, zone), min(end - timedelta.resolution, now)))
         end = min(end, starts[-1] + timedelta(hours=1))
     else:
         starts = [_midnight(day, zone) for day in _days(first, last) if day == first or _begins(day, unit)]
@@ -136,7 +142,7 @@ def _days(first: date, last: date) -> Iterator[date]:
 
 def _hours(since: datetime, until: datetime) -> Iterator[datetime]:
     at = since
-    while at < until or at == since:
+    while at <= until:
         yield at
         at += timedelta(hours=1)
 

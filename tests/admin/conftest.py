@@ -1,14 +1,19 @@
 """An operator at the panel, without a browser."""
 
+import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import httpx2
 import pytest
+import structlog
 from argon2 import PasswordHasher
-from rig import URL, Rig
+from rig import URL, Rig, environment
+from typer.testing import CliRunner, Result
 
+from app.__main__ import cli
 from app.operators import accounts, sessions
 from app.operators.attempts import Browser
 from app.operators.models import Operator
@@ -67,3 +72,20 @@ async def panel_of(key_rig: Rig, password_hash: str) -> AsyncIterator[Callable[.
             return panel
 
         yield panel_of
+
+
+@pytest.fixture
+async def command(key_rig: Rig, monkeypatch) -> AsyncIterator[Callable[..., object]]:
+    """Runs a command with the settings of the rig, beside it."""
+    url = key_rig.settings.database_url.get_secret_value()
+    for name, value in environment(url).items():
+        monkeypatch.setenv(name, value)
+    root, before = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers, root.level
+
+    async def command(*words: str) -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, cli, words)
+
+    yield command
+    root.handlers, root.level = handlers, level
+    structlog.configure(**before)

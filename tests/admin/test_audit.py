@@ -5,18 +5,13 @@ import csv
 import hashlib
 import io
 import json
-import logging
-from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-import structlog
-from rig import Rig, environment
+from rig import Rig
 from sqlalchemy import text
-from typer.testing import CliRunner, Result
 
-from app.__main__ import cli
 from app.operations import audit_log
 from app.operations.audit_chain import NOTHING, find_head, link_events
 from app.operations.audit_log import Filter
@@ -270,23 +265,6 @@ async def test_the_page_says_how_far_the_chain_is_and_whether_it_holds(key_rig: 
     shown = (await panel.http.get("/admin/audit")).text
     assert ">broken<" in shown
     assert head.digest.hex() in shown
-
-
-@pytest.fixture
-async def command(key_rig: Rig, monkeypatch) -> AsyncIterator[Callable[..., object]]:
-    """Runs a command with the settings of the rig, beside it."""
-    url = key_rig.settings.database_url.get_secret_value()
-    for name, value in environment(url).items():
-        monkeypatch.setenv(name, value)
-    root, before = logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers, root.level
-
-    async def command(*words: str) -> Result:
-        return await asyncio.to_thread(CliRunner().invoke, cli, words)
-
-    yield command
-    root.handlers, root.level = handlers, level
-    structlog.configure(**before)
 
 
 async def test_the_command_verifies_and_its_exit_code_says_what_it_found(key_rig: Rig, command):

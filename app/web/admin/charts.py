@@ -33,7 +33,7 @@ Theme = Literal["light", "dark"]
 Size = Literal["wide", "narrow"]
 
 SIZES: Final[dict[Size, tuple[int, int]]] = {"wide": (560, 240), "narrow": (330, 230)}
-_MOST_LABELS: Final[dict[Size, int]] = {"wide": 8, "narrow": 4}
+_LETTER: Final = 7.5
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "Cache-Control": "private, max-age=60",
@@ -97,6 +97,7 @@ def draw(table: Table, chart: Chart, theme: Theme, size: Size) -> bytes:
     """The chart of a table as SVG, without a script and without a foreign address."""
     ink, line, colors = _DARK if theme == "dark" else _LIGHT
     width, height = SIZES[size]
+    labels = [str(row[0]) for row in table.rows]
     style = Style(
         background="transparent",
         plot_background="transparent",
@@ -128,7 +129,7 @@ def draw(table: Table, chart: Chart, theme: Theme, size: Size) -> bytes:
         legend_at_bottom=True,
         legend_box_size=10,
         show_minor_x_labels=False,
-        x_labels_major_every=max(1, -(-len(table.rows) // _MOST_LABELS[size])),
+        x_labels_major_every=_label_every(labels, width),
         x_label_rotation=0.01,  # pygal lets labels overlap that are not turned at all
         include_x_axis=True,
         margin=8,
@@ -139,16 +140,23 @@ def draw(table: Table, chart: Chart, theme: Theme, size: Size) -> bytes:
         no_data_text="Nothing in this period",
     )
     drawn.title = None
-    drawn.x_labels = [str(row[0]) for row in table.rows]
+    drawn.x_labels = labels
     columns = chart.columns or range(1, len(table.columns))
-    drawn.y_labels = _ticks(table, columns, is_stacked=chart.kind is pygal.StackedBar)
     for column in columns:
         numbers = [row[column] for row in table.rows]
         if any(number is not None for number in numbers):
             drawn.add(table.columns[column], numbers, allow_interruptions=True)
+            drawn.y_labels = _ticks(table, columns, is_stacked=chart.kind is pygal.StackedBar)
     drawn.add_xml_filter(_without_scripts)
     svg: bytes = drawn.render()
     return svg
+
+
+def _label_every(labels: Sequence[str], width: int) -> int:
+    """Which labels there is room for: every one, every second ..."""
+    longest = (max(len(label) for label in labels) + 2) * _LETTER
+    room_for = max(1, int(width * 0.85 / longest))
+    return math.ceil(len(labels) / room_for)
 
 
 def _ticks(table: Table, columns: Sequence[int], *, is_stacked: bool) -> list[float]:

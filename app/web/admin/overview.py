@@ -80,7 +80,7 @@ async def _page(
         changes=_matrix(found),
         list_price=overview.list_price(found.growth.end, context.plans),
         seconds=overview.seconds,
-        query=urlencode(period.words),
+        period_query=urlencode(period.words),
     )
 
 
