@@ -50,6 +50,8 @@ class Context:
     open_id: OpenId | None = None
     # What was said between Heroku and us, until it is written.
     exchanges: ExchangeBuffer
+    # Held while a sign-in of an operator is counted: many at once must not take the database's connections from Heroku.
+    counting: asyncio.Lock = field(default_factory=asyncio.Lock)
     # What this process is provisioning at this moment, by uuid: see `resources/provisioning.py`.
     under_way: dict[UUID, tuple[object, asyncio.Task[Any]]] = field(default_factory=dict)
     # What this process asks Heroku at this moment for somebody's page, by uuid: see `resources/app_facts.py`.

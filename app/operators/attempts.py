@@ -48,7 +48,8 @@ async def count(context: Context, email: str, browser: Browser) -> None:
         Refused: there were too many for this account, or from this address for any account.
     """
     now = context.clock()
-    async with context.database.transaction() as session:
+    async with context.counting, context.database.transaction() as session:
+        # Other processes count, too.
         await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('operator sign-in'))"))
         await session.execute(delete(FailedSignIn).where(FailedSignIn.at <= now - PAUSE))
         from_here = FailedSignIn.address == browser.network

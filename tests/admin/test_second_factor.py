@@ -255,6 +255,15 @@ class TestTurningOff:
         assert (await viewer.sign_in()).url.path == "/admin"
         assert (await operator_of(viewer)).recovery_digests == []
 
+    async def test_not_even_an_owner_turns_their_own_off_without_a_proof(self, panel: Panel):
+        await turn_on(panel)
+        page = f"/admin/operators/{(await operator_of(panel)).id}"
+        for what in ("second-factor", "password"):
+            refused = await panel.post(page, f"{page}/{what}")
+            assert refused.status_code == 422
+            assert "on the page of your account" in refused.text
+        assert (await operator_of(panel)).totp_confirmed_at is not None
+
 
 class TestWhereEverybodyNeedsOne:
     async def test_who_has_none_sets_it_up_before_seeing_anything(self, make_rig):

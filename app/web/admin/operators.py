@@ -18,6 +18,8 @@ from app.web.dependencies import OpenContext
 router = APIRouter(prefix="/operators")
 
 _PAGE = f"{PATH}/operators"
+# There it takes a proof, which whoever finds an open browser does not have.
+_ONESELF = "Change your own password and second factor on the page of your account."
 
 
 @router.get("")
@@ -87,6 +89,8 @@ async def enable(request: Request, context: OpenContext, operator: Owner, operat
 @router.post("/{operator_id}/password", dependencies=[GenuineForm])
 async def reset_password(request: Request, context: OpenContext, operator: Owner, operator_id: UUID) -> Response:
     """A one-time password, on this one answer."""
+    if operator_id == operator.operator.id:
+        return await _one(request, context, operator, operator_id, 422, alert=_ONESELF)
     password = passwords.made_up()
     await accounts.set_password(context, operator.actor, operator_id, password, is_temporary=True)
     of = await _found(context, operator_id)
@@ -96,6 +100,8 @@ async def reset_password(request: Request, context: OpenContext, operator: Owner
 @router.post("/{operator_id}/second-factor", dependencies=[GenuineForm])
 async def reset_second_factor(request: Request, context: OpenContext, operator: Owner, operator_id: UUID) -> Response:
     """For who has lost the app and the recovery codes."""
+    if operator_id == operator.operator.id:
+        return await _one(request, context, operator, operator_id, 422, alert=_ONESELF)
     await second_factor.turn_off(context, operator.actor, operator_id)
     return back(request, operator, f"{_PAGE}/{operator_id}", "The second factor is off. The password alone does.")
 
