@@ -206,6 +206,7 @@ _INDEXES: Final = (
     "SELECT indexname, indexdef FROM pg_indexes WHERE indexname LIKE 'ix\\_resources\\_find\\_%' ORDER BY 1"
 )
 _WRITTEN: Final = 2000
+_ROUNDS: Final = 5
 
 
 def _copy(connection: psycopg.Connection[Any], rows: Iterator[Sequence[Any]]) -> None:
@@ -216,10 +217,19 @@ def _copy(connection: psycopg.Connection[Any], rows: Iterator[Sequence[Any]]) ->
 
 
 def _writing(connection: psycopg.Connection[Any]) -> tuple[float, float]:
-    """Milliseconds for inserting one row, and for an update that every index has to follow; nothing of it stays."""
+    """Milliseconds for inserting one row, and for an update that every index has to follow; nothing of it stays.
+
+    Means over all writes, because what writers put off is done by one of many; the best of a few rounds, because
+    everything else on the machine only adds to them.
+    """
+    rounds = [_write(connection, seed) for seed in range(2, 2 + _ROUNDS)]
+    return min(insert for insert, _ in rounds), min(update for _, update in rounds)
+
+
+def _write(connection: psycopg.Connection[Any], seed: int) -> tuple[float, float]:
     columns = ", ".join(COLUMNS)
     places = ", ".join(["%s"] * len(COLUMNS))
-    rows = list(resources(_WRITTEN, datetime.now(UTC), seed=2, recent=True))
+    rows = list(resources(_WRITTEN, datetime.now(UTC), seed=seed, recent=True))
     with connection.transaction(force_rollback=True), connection.cursor() as cursor:
         started = time.perf_counter()
         for row in rows:

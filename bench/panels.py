@@ -26,7 +26,7 @@ from app.settings import read_settings
 PROJECT: Final = Path(__file__).parent.parent
 # What the comparison is made with; installed into an environment of its own.
 PEERS: Final = ("sqladmin==0.32.0", "starlette-admin==1.0.3")
-_ALSO: Final = ("sqlalchemy", "psycopg[binary]", "uvicorn", "itsdangerous")
+_ALSO: Final = ("sqlalchemy[asyncio]", "psycopg[binary]", "uvicorn", "itsdangerous")
 _PATIENCE_SECONDS: Final = 60
 
 

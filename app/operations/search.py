@@ -11,7 +11,8 @@ A plan, region or state in the query is walked along its own index, so that the 
 that nobody has bought for years. `docs/performance.md` has the measurements.
 """
 
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -62,7 +63,7 @@ async def search(
     """
     async with context.database.transaction() as session:
         try:
-            rows = await _look(session, query, context.clock(), before=before, after=after, limit=limit + 1)
+            rows = await _find(_Look(session, query, before, after, limit + 1), query, context.clock())
         except OperationalError as error:
             if isinstance(error.orig, QueryCanceled):
                 raise Refused("This search takes too long. Add a plan, a state or a month to narrow it.") from None
@@ -104,64 +105,74 @@ def sole_uuid(query: Query, page: Page) -> UUID | None:
     return uuid if uuid.hex.startswith(digits) else None
 
 
-class _Span:
-    """A part of the order, and from which of its ends it is looked at. Neither end belongs to it."""
+class _Look:
+    """A look at a part of the order, whose ends do not belong to it, until `limit` rows are found or time is up."""
 
-    def __init__(self, query: Query, before: Key | None, after: Key | None) -> None:
+    def __init__(self, session: AsyncSession, query: Query, before: Key | None, after: Key | None, limit: int) -> None:
+        self.session = session
         self.high = min(before or _NEWEST, Key(query.created_before, _OLDEST.uuid) if query.created_before else _NEWEST)
         begin = query.created_from and query.created_from - timedelta(microseconds=1)
         self.low = max(after or _OLDEST, Key(begin, _NEWEST.uuid) if begin else _OLDEST)
         self.is_newest_first = after is None
+        self.limit = limit
+        self._give_up_at = time.monotonic() + _TIMEOUT.total_seconds()
+
+    async def allow(self, means: Mapping[str, str]) -> None:
+        """Until the next call the database uses these means only, and has what is left of the time."""
+        milliseconds = max(round((self._give_up_at - time.monotonic()) * 1000), 1)
+        settings = {f"enable_{name}": value for name, value in means.items()} | {
+            "statement_timeout": f"{milliseconds}ms",
+            # A plan made once for all words would be one for words that match half of everything.
+            "plan_cache_mode": "force_custom_plan",
+        }
+        await self.session.execute(select(*(func.set_config(name, value, True) for name, value in settings.items())))
+
+    def in_order(self, columns: Sequence[Any]) -> list[Any]:
+        """What to sort by, to meet the rows in the order of looking."""
+        return [column.desc() if self.is_newest_first else column for column in columns]
 
 
-async def _look(
-    session: AsyncSession, query: Query, now: datetime, *, before: Key | None, after: Key | None, limit: int
-) -> list[Found]:
-    """Beginning with the newest, or with `after` with the oldest."""
-    # A plan made once for all words would be one for words that match half of everything.
-    await _set(
-        session, statement_timeout=f"{_TIMEOUT // timedelta(milliseconds=1)}ms", plan_cache_mode="force_custom_plan"
-    )
-    to_go = await ways(session, query, now)
-    span = _Span(query, before, after)
+async def _find(look: _Look, query: Query, now: datetime) -> list[Found]:
+    """In the order of looking."""
+    await look.allow({})
+    to_go = await ways(look.session, query, now)
     if to_go.together is not None:
-        rows = await _walk(session, to_go.together, span, limit, longest=_WALK)
-        if len(rows) == limit:
+        rows = await _walk(look, to_go.together, longest=_WALK)
+        if len(rows) == look.limit:
             return rows
     found: dict[UUID, Found] = {}
     for way in to_go.single:
-        found |= {row.uuid: row for row in await _go(session, way, span, limit)}
-    return sorted(found.values(), key=lambda row: row.key, reverse=span.is_newest_first)[:limit]
+        found |= {row.uuid: row for row in await _go(look, way)}
+    return sorted(found.values(), key=lambda row: row.key, reverse=look.is_newest_first)[: look.limit]
 
 
-async def _go(session: AsyncSession, way: Way, span: _Span, limit: int) -> Sequence[Found]:
+async def _go(look: _Look, way: Way) -> Sequence[Found]:
     """The three steps."""
     # A way without filters is walked to its end: it passes nothing by.
-    rows = await _walk(session, way, span, limit, longest=_WALK if way.filters else None)
-    if len(rows) == limit or not way.filters:
+    rows = await _walk(look, way, longest=_WALK if way.filters else None)
+    if len(rows) == look.limit or not way.filters:
         return rows
-    hits = await _hits(session, way, span, limit)
-    return await _walk(session, way, span, limit, longest=None) if hits is None else hits
+    hits = await _hits(look, way)
+    return await _walk(look, way, longest=None) if hits is None else hits
 
 
-async def _walk(session: AsyncSession, way: Way, span: _Span, limit: int, *, longest: int | None) -> list[Found]:
+async def _walk(look: _Look, way: Way, *, longest: int | None) -> list[Found]:
     """Along the index, for at most `longest` rows: those that pass the filters."""
-    await _allow(session, _ALONG_INDEX)
+    await look.allow(_ALONG_INDEX)
     passes = and_(true(), *way.filters)
     columns = [*([way.path[0]] if way.path else []), Resource.created_at, Resource.uuid]
-    order = [column.desc() if span.is_newest_first else column for column in columns]
-    query = select(*_COLUMNS).where(*_within(way, span)).order_by(*order)
+    query = select(*_COLUMNS).where(*_within(look, way)).order_by(*look.in_order(columns))
     if longest is None:
-        query = query.where(passes).limit(limit)
+        query = query.where(passes).limit(look.limit)
     else:
         walked = query.add_columns(passes.label("passes")).limit(longest).subquery()
-        query = select(*(walked.c[column.key] for column in _COLUMNS)).where(walked.c.passes).limit(limit)
-    return [Found(*row) for row in await session.execute(query)]
+        query = select(*(walked.c[column.key] for column in _COLUMNS)).where(walked.c.passes).limit(look.limit)
+    return [Found(*row) for row in await look.session.execute(query)]
 
 
-def _within(way: Way, span: _Span) -> list[ColumnElement[bool]]:
-    """The ends of a span in the index of a way. As ends and not as `plan = :plan`, they leave no other index to choose:
-    the one of all rows in order looks better for a frequent plan, and is not if that is frequent among the old.
+def _within(look: _Look, way: Way) -> list[ColumnElement[bool]]:
+    """The ends of the look in the index of a way. As ends and not as `plan = :plan`, they leave no other index to
+    choose: the one of all rows in order looks better for a frequent plan, and is not if that is frequent among the old.
     """
     path = [way.path] if way.path else []
     columns = tuple_(*(column for column, _ in path), Resource.created_at, Resource.uuid)
@@ -170,28 +181,21 @@ def _within(way: Way, span: _Span) -> list[ColumnElement[bool]]:
         values = [literal(value, column.type) for column, value in path]
         return tuple_(*values, literal(key.created_at), literal(key.uuid))
 
-    return [columns > end(span.low), columns < end(span.high)]
+    return [columns > end(look.low), columns < end(look.high)]
 
 
-async def _hits(session: AsyncSession, way: Way, span: _Span, limit: int) -> list[Found] | None:
+async def _hits(look: _Look, way: Way) -> list[Found] | None:
     """All that the indexes find, sorted; None if it is too much for that."""
-    await _allow(session, _BY_BITMAP)
+    await look.allow(_BY_BITMAP)
     path = [way.path[0] == way.path[1]] if way.path else []
-    some = select(Resource.created_at, Resource.uuid).where(*path, *way.filters, *_within(Way(None, ()), span))
+    some = select(Resource.created_at, Resource.uuid).where(*path, *way.filters, *_within(look, Way(None, ())))
     hits = some.limit(_HITS + 1).cte("hits").prefix_with("MATERIALIZED", dialect="postgresql")
     number = select(func.count()).select_from(hits).scalar_subquery()
-    order = [column.desc() if span.is_newest_first else column for column in (hits.c.created_at, hits.c.uuid)]
-    first = (await session.execute(select(hits.c.uuid, number).order_by(*order).limit(limit))).all()
+    order = look.in_order([hits.c.created_at, hits.c.uuid])
+    first = (await look.session.execute(select(hits.c.uuid, number).order_by(*order).limit(look.limit))).all()
     if first and first[0][1] > _HITS:
         return None
-    rows = await session.execute(select(*_COLUMNS).where(Resource.uuid.in_([uuid for uuid, _ in first])))
-    return [Found(*row) for row in rows] if first else []
-
-
-async def _allow(session: AsyncSession, means: dict[str, str]) -> None:
-    await _set(session, **{f"enable_{name}": value for name, value in means.items()})
-
-
-async def _set(session: AsyncSession, **settings: str) -> None:
-    """Until the end of the transaction."""
-    await session.execute(select(*(func.set_config(name, value, True) for name, value in settings.items())))
+    if not first:
+        return []
+    rows = await look.session.execute(select(*_COLUMNS).where(Resource.uuid.in_([uuid for uuid, _ in first])))
+    return [Found(*row) for row in rows]

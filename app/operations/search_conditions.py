@@ -27,6 +27,8 @@ _CHOICES: Final[Mapping[str, InstrumentedAttribute[Any]]] = {
     "state": Resource.state,
 }
 _MOST_PATHS: Final = 8
+# What the index of trigrams can look up inside a text: three letters or digits, or two at the beginning of a word.
+_RUN: Final = re.compile(r"[a-z0-9]{3}|[^a-z0-9][a-z0-9]{2}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +143,9 @@ def _in_choices(word: Word, values: Mapping[str, Sequence[Any]]) -> list[ColumnE
 
 
 def _contains(column: Any, word: str) -> ColumnElement[bool]:
-    """Trigrams know nothing shorter than three letters inside a text; such a word must begin it."""
+    """What the index cannot look up inside a text must begin it: otherwise every row would be looked at."""
     escaped = re.sub(r"([\\%_])", r"\\\1", word)
-    condition: ColumnElement[bool] = column.ilike(f"{escaped}%" if len(word) < 3 else f"%{escaped}%")
+    condition: ColumnElement[bool] = column.ilike(f"%{escaped}%" if _RUN.search(word) else f"{escaped}%")
     return condition
 
 

@@ -14,6 +14,7 @@ _MOST_WORDS: Final = 12
 _SHORTEST_UUID_BEGINNING: Final = 4
 
 KEYS: Final = ("name", "app", "owner", "plan", "region", "state", "error", "uuid", "created", "is")
+_TEXT_KEYS: Final = ("", "name", "app", "owner", "error")
 CONDITIONS: Final = (
     "attention",
     "failing",
@@ -35,6 +36,7 @@ _BARE_KEY: Final = re.compile(r"(?P<key>[a-z-]+):(?=\s|$)", re.IGNORECASE)
 _DAY: Final = re.compile(r"([12]\d{3})(?:-(\d{2})(?:-(\d{2}))?)?")
 # A space ends a word, and a colon after letters makes it a key.
 _NEEDS_QUOTES: Final = re.compile(r"\s|^[a-z-]+:(?!:)", re.IGNORECASE)
+_LETTER: Final = re.compile(r"[a-z0-9]", re.IGNORECASE)
 _HEX: Final = re.compile(r"[0-9a-f]{1,32}")
 
 
@@ -145,6 +147,8 @@ def _checked(key: str, value: str) -> Word:
         )
     if not value:
         raise Refused("Two quotation marks without a word between them find nothing; write a word or leave them out.")
+    if key in _TEXT_KEYS and not _LETTER.search(value):
+        raise Refused(f"{value} has neither a digit nor a letter from a to z; write some of the text around it.")
     if key == "is":
         value = value.lower()
         if value not in CONDITIONS:

@@ -52,7 +52,7 @@ EXAMPLES = [
     ("deprov", {"state": State.DEPROVISIONED}),
     ("error:timeout", {"last_error": "push_config: Timeout at Heroku"}),
     ('"push_config: timeout"', {"last_error": "push_config: Timeout at Heroku"}),
-    ("00%", {"last_error": "the disk is 100% full"}),
+    ("100%", {"last_error": "the disk is 100% full"}),
     ("uuid:01234567-89ab", {"uuid": UUID("0123456789abcdef0123456789abcdef")}),
     ("012345678", {"uuid": UUID("0123456789abcdef0123456789abcdef")}),
     ("created:2026-01", {"created_at": LONG_AGO}),
@@ -93,6 +93,7 @@ async def test_each_word_finds_what_it_names_and_nothing_else(key_rig: Rig):
         ("colour:red", "There is no colour: to search by."),
         ("plan: premium", "After plan: there is nothing to look for"),
         ('error:"timeout', "A quotation mark is missing"),
+        ("owner:@", "@ has neither a digit nor a letter from a to z"),
         ("is:happy", "A resource is never happy. There are is:attention"),
         ("uuid:xyz", "xyz is not the beginning of a uuid."),
         ("created:yesterday", "yesterday is no date."),
@@ -128,7 +129,7 @@ async def test_percent_signs_and_underscores_mean_themselves(key_rig: Rig):
 
 async def test_short_words_find_beginnings(key_rig: Rig):
     wanted = await have(key_rig, owner_email="qu@acme.example")
-    await have(key_rig, owner_email="requ@acme.example")
+    await have(key_rig, owner_email="requ@acme.example", app_name="a-quiet-one")
     assert await found(key_rig, "owner:qu") == [wanted]
 
 

@@ -141,16 +141,9 @@ async def test_the_command_line_finds_the_same(key_rig: Rig, command):
     assert (row["uuid"], row["plan"], row["trouble"]) == (str(uuid), "test", "failing")
     assert "There are more than 20" in (await command("find", "", "--limit", "20")).output
     assert "Nothing is like that" in (await command("find", "nothing-like-that")).output
-    (shown_row,) = json.loads((await command("show", str(uuid), "--json")).stdout)
-    assert shown_row["app_name"] == "shop"
-    assert "ReadTimeout" in (await command("show", str(uuid))).stdout
 
 
-async def test_the_command_line_says_what_it_did_not_understand_or_find(key_rig: Rig, command):
-    for words, sentence in (
-        (("find", "is:happy"), "A resource is never happy."),
-        (("show", str(UUID(int=7))), "There is no resource 00000000-0000-0000-0000-000000000007."),
-    ):
-        refused = await command(*words)
-        assert refused.exit_code == 1
-        assert sentence in refused.output
+async def test_the_command_line_says_what_it_did_not_understand(key_rig: Rig, command):
+    refused = await command("find", "is:happy")
+    assert refused.exit_code == 1
+    assert "A resource is never happy." in refused.output
