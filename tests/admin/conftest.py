@@ -1,49 +1,22 @@
-"""An operator at the panel, without a browser."""
+"""Operators at the panel and on the command line."""
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
-import httpx2
 import pytest
 import structlog
 from argon2 import PasswordHasher
-from rig import URL, Rig, environment
+from panel import MACHINE, PASSWORD, Panel
+from rig import Rig, environment
 from typer.testing import CliRunner, Result
 
 from app.__main__ import cli
 from app.operators import accounts, sessions
 from app.operators.attempts import Browser
 from app.operators.models import Operator
-from app.operators.roles import Actor, Role
-
-PASSWORD = "correct horse battery staple"
-MACHINE = Actor(name="root@machine", role=Role.OWNER)
-
-
-class Panel:
-    """One operator's browser."""
-
-    def __init__(self, rig: Rig, email: str) -> None:
-        self.rig = rig
-        self.email = email
-        self.http = httpx2.AsyncClient(
-            transport=httpx2.ASGITransport(rig.app, raise_app_exceptions=False), base_url=URL, follow_redirects=True
-        )
-
-    async def sign_in(self, password: str = PASSWORD) -> httpx2.Response:
-        return await self.http.post("/admin/sign-in", data={"email": self.email, "password": password})
-
-    async def form_token(self, page: str) -> str:
-        found = re.search(r'name="form_token" value="([^"]+)"', (await self.http.get(page)).text)
-        assert found, f"{page} has no form"
-        return found[1]
-
-    async def post(self, page: str, to: str | None = None, **fields: str) -> httpx2.Response:
-        """Send the form of a page."""
-        return await self.http.post(to or page, data={"form_token": await self.form_token(page), **fields})
+from app.operators.roles import Role
 
 
 @pytest.fixture(scope="session")

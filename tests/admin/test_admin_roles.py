@@ -4,8 +4,8 @@ import re
 from uuid import UUID, uuid4
 
 import pytest
-from conftest import MACHINE
 from fastapi.routing import RouteContext, iter_route_contexts
+from panel import MACHINE
 from rig import Rig
 
 from app.operations.action import Order, perform

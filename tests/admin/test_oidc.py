@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import httpx2
 import pytest
 import structlog
-from conftest import MACHINE
 from joserfc import jwt
+from panel import MACHINE
 from provider import CLIENT_ID, CLIENT_SECRET, ISSUER, Provider, shared_secret, unsigned
 from rig import URL, Rig
 from sqlalchemy import select

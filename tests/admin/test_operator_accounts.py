@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import structlog
-from conftest import MACHINE, PASSWORD, Panel
+from panel import MACHINE, PASSWORD, Panel
 from rig import Rig, environment
 from sqlalchemy import select
 from typer.testing import CliRunner, Result

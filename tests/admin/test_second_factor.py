@@ -7,7 +7,7 @@ from uuid import UUID
 import httpx2
 import pyotp
 import pytest
-from conftest import MACHINE, PASSWORD, Panel
+from panel import MACHINE, PASSWORD, Panel
 from rig import Rig, new_settings
 from sqlalchemy import select, text
 

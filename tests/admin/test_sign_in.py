@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import httpx2
 import pytest
-from conftest import MACHINE, PASSWORD, Panel
+from panel import MACHINE, PASSWORD, Panel
 from rig import URL, Rig, provision_body
 from sqlalchemy import func, select, update
 
