@@ -115,6 +115,7 @@ class TestProvisionAtOnce:
         await die(shop_rig, request)
         # The simulator forgets an add-on whose request broke off; this Heroku asks again.
         shop_rig.simulator.world.addons[addon.id] = addon
+        addon.state, addon.failed_at = "provisioning", None
         shop_rig.simulator.world.grants[grant.code] = grant
         shop_rig.simulator.world.attachments.update(attachments)
         answer = await shop_rig.heroku.post("", json=provision_body(uuid=addon.id, plan="test", oauth_grant=None))
