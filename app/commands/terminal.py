@@ -7,16 +7,17 @@ import json
 import logging
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 import typer
 from psycopg.errors import UndefinedTable
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from app.context import Context, open_context
@@ -24,13 +25,19 @@ from app.encryption import WrongKeyError
 from app.errors import Gone, Refused, Retry
 from app.log import configure_logging
 from app.manifest import BadManifestError
+from app.operations import exchanges
 from app.operators import accounts
 from app.operators.roles import Actor, Role
 from app.settings import BadSettingsError, Settings, read_settings
 
 T = TypeVar("T")
 
+_FEW_COLUMNS: Final = 5
+
 AsJson = Annotated[bool, typer.Option("--json", help="For scripts.")]
+Which = Annotated[
+    str, typer.Argument(metavar="RESOURCE", help="Its uuid, the beginning of that, or the add-on's name.")
+]
 Reason = Annotated[str, typer.Option("--reason", help="Why; the audit log keeps it.")]
 As = Annotated[
     str | None,
@@ -82,7 +89,7 @@ def in_context(work: Callable[[Context], Awaitable[T]]) -> T:
     async def run() -> T:
         settings = read_settings()
         configure_logging("console", sys.stderr, level=logging.WARNING)
-        async with open_context(settings) as context:
+        async with open_context(settings) as context, exchanges.being_written(context):
             return await work(context)
 
     with clear_errors():
@@ -107,16 +114,37 @@ async def who(context: Context, email: str | None) -> Actor:
 def show(rows: Sequence[dict[str, Any]], *, as_json: bool, empty: str) -> None:
     """Print rows as a table, or as a JSON list; `empty` says what it means that there are none."""
     if as_json:
-        typer.echo(json.dumps([{k: _plain(v) for k, v in row.items()} for row in rows], indent=2))
+        show_json(rows)
     elif not rows:
         typer.echo(empty)
     else:
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in rows[0]:
-            table.add_column(name.replace("_", " "), overflow="fold")
+        for number, name in enumerate(rows[0]):
+            # An id that is folded cannot be copied, and in a table of many columns there is no room to spare it.
+            is_whole = number == 0 and len(rows[0]) <= _FEW_COLUMNS
+            table.add_column(name.replace("_", " "), overflow="fold", no_wrap=is_whole)
         for row in rows:
-            table.add_row(*(_words(value) for value in row.values()))
+            table.add_row(*(_cell(value) for value in row.values()))
         Console().print(table)
+
+
+def show_json(value: Any) -> None:
+    """Print values as JSON: times in ISO 8601 in UTC, ids as texts."""
+    typer.echo(json.dumps(value, default=_plain, indent=2))
+
+
+def show_sections(sections: Mapping[str, Mapping[str, Any] | Sequence[dict[str, Any]]]) -> None:
+    """Print facts and lists for people, each below its title; what is unknown is left out."""
+    for title, content in sections.items():
+        typer.secho(f"\n{title}", bold=True)
+        if isinstance(content, Mapping):
+            table = Table(box=None, pad_edge=False, show_header=False)
+            for name, value in content.items():
+                if value not in (None, [], {}):
+                    table.add_row(name.replace("_", " "), _cell(value))
+            Console().print(table)
+        else:
+            show(content, as_json=False, empty="none")
 
 
 def _plain(value: Any) -> Any:
@@ -131,6 +159,11 @@ def _plain(value: Any) -> Any:
             return value
 
 
+def _cell(value: Any) -> Text:
+    """A cell of a table: what looks like a colour or a link in somebody's text stays text."""
+    return Text(_words(value), overflow="fold")
+
+
 def _words(value: Any) -> str:
     match value:
         case None:
@@ -139,5 +172,9 @@ def _words(value: Any) -> str:
             return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
         case bool():
             return "yes" if value else "no"
+        case list():
+            return ", ".join(_words(item) for item in value)
+        case dict():
+            return ", ".join(f"{name}: {_words(item)}" for name, item in value.items())
         case _:
             return str(_plain(value))

@@ -118,6 +118,16 @@ async def perform(context: Context, action: Action, uuid: UUID, order: Order) ->
     return await action.run(context, uuid, Order(actor=order.actor, reason=reason, parameters=parameters))
 
 
+def need_name(action: Action, resource: Resource, typed: str) -> None:
+    """A grave action is confirmed by the add-on's name, so that it is done to the one that is meant.
+
+    Raises:
+        Refused: that is not its name.
+    """
+    if action.is_grave and typed.strip() != resource.name:
+        raise Refused(f"Type the add-on's name, {resource.name}, to confirm. Nothing was done.")
+
+
 def clean_reason(text: str) -> str:
     """The reason as it is kept: one line, without control codes.
 

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from app.context import Context
 from app.errors import Refused
-from app.operations.action import Action, Order, perform
+from app.operations.action import Action, Order, need_name, perform
 from app.operations.actions import ACTIONS
 from app.operators.sessions import SignedInOperator
 from app.resources.models import Resource
@@ -35,7 +35,7 @@ async def do(request: Request, context: OpenContext, operator: Viewer, uuid: UUI
     operator.actor.need(action.role)
     form = await read_form(request)
     try:
-        _check_name(action, resource, form.get("name", ""))
+        need_name(action, resource, form.get("name", ""))
         said = await perform(
             context, action, uuid, Order(actor=operator.actor, reason=form.get("reason", ""), parameters=form)
         )
@@ -43,11 +43,6 @@ async def do(request: Request, context: OpenContext, operator: Viewer, uuid: UUI
         resource = await _resource(context, uuid)
         return await _page(request, context, operator, action, resource, 422, alert=refused.message, typed=form)
     return back(request, operator, f"{PATH}/resources/{uuid}", said)
-
-
-def _check_name(action: Action, resource: Resource, typed: str) -> None:
-    if action.is_grave and typed.strip() != resource.name:
-        raise Refused(f"Type the add-on's name, {resource.name}, to confirm. Nothing was done.")
 
 
 def _action(action_id: str) -> Action:
