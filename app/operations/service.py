@@ -68,7 +68,8 @@ def _why_no_move(_context: Context, resource: Resource) -> str | None:
 
 async def _plans(context: Context, resource: Resource) -> Sequence[tuple[str, str]]:
     found = (context.plans[name] for name in plan_change.plans_to_move_to(context, resource))
-    return [(plan.name, f"{plan.name} (${plan.price_cents / 100:,.2f} a month)") for plan in found]
+    prices = ((plan, f"${plan.price_cents / 100:,.2f} a month" if plan.price_cents else "free") for plan in found)
+    return [(plan.name, f"{plan.name} ({price})") for plan, price in prices]
 
 
 async def _foretell_move(_context: Context, resource: Resource) -> str:
