@@ -160,6 +160,7 @@ async def test_pages_are_newest_first_and_stay_where_they_are_when_something_is_
 async def test_what_is_only_among_the_old_is_found_too(key_rig: Rig, monkeypatch, words):
     """The limits of the steps are lowered instead of provisioning a million."""
     monkeypatch.setattr("app.operations.search._WALK", 3)
+    monkeypatch.setattr("app.operations.search._WALK_ALONG_PATH", 3)
     monkeypatch.setattr("app.operations.search._HITS", 4)
     old = [
         await have(
