@@ -38,6 +38,35 @@ def test_psql_without_anything_running_says_what_to_do(tmp_path):
     assert b"Nothing runs here: start ./run in another terminal first, or set DATABASE_URL." in done.stderr
 
 
+def said_by_an_operators_command(tmp_path: Path, running: dict[str, str], *words: str, **environment: str):
+    script = f"from app.dev import command; command.running_environment = lambda: {running}; command.main({words})"
+    environment |= {"PYTHONPATH": str(PROJECT), "PATH": os.environ["PATH"]}
+    return subprocess.run(
+        [sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+
+def test_an_operators_command_is_given_the_settings_of_what_runs(tmp_path):
+    running = {"DATABASE_URL": "postgresql+psycopg://me@db/x", "PUBLIC_URL": "http://of-the-running-one"}
+    said = said_by_an_operators_command(tmp_path, running, "overview")
+    assert said.returncode == 1
+    assert "PUBLIC_URL" not in said.stderr
+    assert "ADDON_PASSWORD is not set." in said.stderr
+
+
+def test_an_operators_command_leaves_a_database_that_was_named_alone(tmp_path):
+    running = {"PUBLIC_URL": "http://of-the-running-one"}
+    said = said_by_an_operators_command(tmp_path, running, "overview", DATABASE_URL="postgresql+psycopg://me@db/x")
+    assert "PUBLIC_URL is not set." in said.stderr
+
+
+def test_an_operators_command_without_anything_running_says_what_to_do_but_explains_itself(tmp_path):
+    said = said_by_an_operators_command(tmp_path, {}, "overview")
+    assert "Nothing runs here: start ./run in another terminal first, or set DATABASE_URL." in said.stderr
+    helped = said_by_an_operators_command(tmp_path, {}, "overview", "--help")
+    assert (helped.returncode, "Usage: python -m app overview" in helped.stdout) == (0, True)
+
+
 def test_a_program_ends_when_its_parent_has_gone():
     script = """
 import signal, threading
