@@ -328,13 +328,14 @@ async def provisioned(rig: Rig) -> str:
 
 
 async def test_a_database_that_hangs_is_answered_503_before_heroku_loses_patience(key_rig: Rig, monkeypatch):
-    monkeypatch.setattr("app.web.partner_api._LONGEST", timedelta(milliseconds=200))
     uuid = await provisioned(key_rig)
+    monkeypatch.setattr("app.web.partner_api._LONGEST", timedelta(milliseconds=200))
     async with key_rig.context.database.transaction() as somebody_else:
         await lifecycle.locked(somebody_else, UUID(uuid))
         answer = await key_rig.heroku.delete(f"/{uuid}")
     assert answer.status_code == 503
     assert answer.json()["id"] == "try_again"
+    monkeypatch.undo()
     assert (await key_rig.heroku.delete(f"/{uuid}")).status_code == 204
 
 
