@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
 from app.job_queue import oldest_due_age
-from app.operations import reconciliation
+from app.operations import audit_log, reconciliation
 from app.operations.models import Alert
 from app.resources.models import Resource, State
 
@@ -93,6 +93,10 @@ KINDS: Final[Mapping[str, Kind]] = {
         title="Reconciliation failed",
         advice="See why; until it works, nobody notices what Heroku and we disagree on.",
     ),
+    "audit_broken": Kind(
+        title="The audit log is broken",
+        advice="Somebody has altered it in the database. Keep a copy of that first, then see what differs.",
+    ),
 }
 
 
@@ -144,6 +148,7 @@ async def check(context: Context) -> None:
         ("queue_waits", _queue),
         ("reconciliation_differs", _differences),
         ("reconciliation_failed", _failed_reconciliation),
+        ("audit_broken", _broken_chain),
     ):
         await _tried(kind, _check_program(context, kind, look))
 
@@ -162,7 +167,7 @@ async def _check_resources(context: Context, kind: str, condition: _OfResources)
         met = condition.is_met(now)
         still = set(await session.scalars(select(Resource.uuid).where(Resource.uuid.in_(known), met)))
         await _close(session, [id_ for uuid, id_ in known.items() if uuid not in still], now, kind)
-        query = select(Resource).where(met, Resource.uuid.not_in(known)).limit(MOST_OPEN - len(still))
+        query = select(Resource).where(met, Resource.uuid.not_in(known)).limit(max(0, MOST_OPEN - len(still)))
         for resource in await session.scalars(query):
             await _open(session, kind, str(resource.uuid), condition.text(resource), now)
 
@@ -221,6 +226,11 @@ async def _differences(context: Context, _known: Sequence[Alert]) -> str | None:
 async def _failed_reconciliation(context: Context, _known: Sequence[Alert]) -> str | None:
     run = await reconciliation.latest(context)
     return run.error if run is not None else None
+
+
+async def _broken_chain(context: Context, _known: Sequence[Alert]) -> str | None:
+    state = await audit_log.chain_state(context)
+    return state.checked.text if state.is_broken and state.checked is not None else None
 
 
 async def open_alerts(context: Context, *, limit: int = 100) -> Sequence[Alert]:

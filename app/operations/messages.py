@@ -67,6 +67,8 @@ def page(alert: Alert) -> str:
     """Where the panel shows what an alert is about, within the panel."""
     if alert.subject:
         return f"/resources/{alert.subject}"
+    if alert.kind == "audit_broken":
+        return "/audit"
     return "/reconciliation" if alert.kind.startswith("reconciliation") else ""
 
 

@@ -16,6 +16,8 @@ from sqlalchemy import insert, select, text, update
 
 from app.errors import Refused
 from app.operations import alerts, messages, reconciliation, telling
+from app.operations.audit_chain import link_events
+from app.operations.audit_verification import verify_and_record
 from app.operations.models import Alert, AlertMessage, Difference, Reconciliation
 from app.operators.roles import Actor, NotAllowed, Role
 from app.resources.models import Resource
@@ -199,6 +201,38 @@ class TestConditions:
         await alerts.check(key_rig.context)
         await alerts.check(key_rig.context)
         assert await alerts.count_open(key_rig.context) == {"driver_fails": alerts.MOST_OPEN}
+
+    async def test_those_that_two_workers_have_opened_beyond_that_are_closed_in_time(self, key_rig: Rig):
+        uuids = await add(key_rig, alerts.MOST_OPEN + 5, failures=7)
+        rows = [{"kind": "driver_fails", "subject": uuid, "text": "x", "opened_at": key_rig.clock()} for uuid in uuids]
+        async with key_rig.context.database.transaction() as session:
+            await session.execute(insert(Alert), rows)
+            await session.execute(update(Resource).where(Resource.uuid == UUID(uuids[0])).values(failures=0))
+        await alerts.check(key_rig.context)
+        assert await alerts.count_open(key_rig.context) == {"driver_fails": alerts.MOST_OPEN + 4}
+
+    async def test_a_broken_audit_log_is_seen_until_it_is_verified_again(self, key_rig: Rig):
+        key_rig.simulator.world.create_app("demo")
+        await key_rig.simulator.calls.provision("demo", "test")
+        await link_events(key_rig.context)
+        await verify_and_record(key_rig.context)
+        assert await open_kinds(key_rig) == []
+        await _say_of_the_first_event(key_rig, "'forged' || text")
+        key_rig.clock.forward(minutes=1)
+        await verify_and_record(key_rig.context)
+        assert await open_kinds(key_rig) == [("audit_broken", "")]
+        (alert,) = await alerts.open_alerts(key_rig.context)
+        assert messages.page(alert) == "/audit"
+        assert "was altered" in alert.text
+        await _say_of_the_first_event(key_rig, "substr(text, 7)")
+        key_rig.clock.forward(minutes=1)
+        await verify_and_record(key_rig.context)
+        assert await open_kinds(key_rig) == []
+
+
+async def _say_of_the_first_event(rig: Rig, words: str) -> None:
+    async with rig.context.database.transaction() as session:
+        await session.execute(text(f"UPDATE events SET text = {words} WHERE id = (SELECT min(id) FROM events)"))
 
 
 class TestTelling:
