@@ -143,7 +143,13 @@ async def _run(bench: Bench, options: Options, ready: Started, chosen: Sequence[
     started_at, started, results, is_complete = datetime.now(UTC), time.monotonic(), list[Result](), True
     with screen:
         try:
-            await run(bench, chosen, on_start=screen.on_start, on_result=lambda one: _take(one, results, screen))
+            await run(
+                bench,
+                chosen,
+                wait=options.wait,
+                on_start=screen.on_start,
+                on_result=lambda one: _take(one, results, screen),
+            )
         except asyncio.CancelledError:
             is_complete = False
             await _clean_up(bench, screen)

@@ -8,11 +8,15 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import Literal
 
+import httpx2
+
 from app.simulator import AddOnFailed, HerokuError
+from app.simulator.calls import NO_CONTACT
 from app.simulator.exchanges import without_secrets
 from app.simulator.records import Exchange
 
 from .bench import Bench
+from .presence import silence_at
 from .requirement import NotApplicable, Requirement, Unmet
 
 Outcome = Literal["passed", "failed", "skipped"]
@@ -23,7 +27,8 @@ _SHOWN_EXCHANGES = 4
 class Result:
     """What became of one requirement. `reason` says why it failed or was skipped; `measured` are figures, by name.
 
-    `evidence` are exchanges with secrets masked, the one that shows the failure first.
+    `evidence` are exchanges with secrets masked, the one that shows the failure first. After the one that
+    `ends_the_run` the add-on answered nothing any more, and the rest is skipped.
     """
 
     requirement: Requirement
@@ -33,18 +38,21 @@ class Result:
     expected: str = ""
     evidence: Sequence[Exchange] = ()
     measured: dict[str, str] = field(default_factory=dict)
+    ends_the_run: bool = False
 
 
 async def run(
     bench: Bench,
     requirements: Iterable[Requirement],
     *,
+    wait: float = 10,
     on_start: Callable[[Requirement], None] = lambda _: None,
     on_result: Callable[[Result], None] = lambda _: None,
 ) -> list[Result]:
     """Run the checks; each cleans up after itself, whatever happened.
 
-    The results come in the given order, but what another requirement needs is found out before it.
+    The results come in the given order, but what another requirement needs is found out before it. An add-on that
+    crashed has `wait` seconds to come back.
     """
     requirements, known = list(requirements), dict[str, Result]()
     by_id = {one.id: one for one in requirements}
@@ -55,7 +63,12 @@ async def run(
             needed = [await result_of(by_id[one]) for one in requirement.needs if one in by_id]
             failed = list(dict.fromkeys(cause for one in needed for cause in causes.get(one.requirement.id, [])))
             on_start(requirement)
-            result = _skipped(requirement, failed) if failed else await _run_one(bench, requirement)
+            if any(one.ends_the_run for one in known.values()):
+                result = Result(requirement, "skipped", 0, "The add-on had stopped answering.")
+            elif failed:
+                result = Result(requirement, "skipped", 0, f"It needs {', '.join(failed)}, which failed.")
+            else:
+                result = await _run_one(bench, requirement, wait)
             causes[requirement.id] = [requirement.id] if result.outcome == "failed" else failed
             known[requirement.id] = result
         return known[requirement.id]
@@ -65,11 +78,7 @@ async def run(
     return [known[one.id] for one in requirements]
 
 
-def _skipped(requirement: Requirement, failed: Sequence[str]) -> Result:
-    return Result(requirement, "skipped", 0, f"It needs {', '.join(failed)}, which failed.")
-
-
-async def _run_one(bench: Bench, requirement: Requirement) -> Result:
+async def _run_one(bench: Bench, requirement: Requirement, wait: float) -> Result:
     before, started = bench.world.exchanges[-1:], time.monotonic()
     bench.measured.clear()
     error: Exception | None = None
@@ -82,8 +91,30 @@ async def _run_one(bench: Bench, requirement: Requirement) -> Result:
     # What is said is written before the clean-up: afterwards nobody knows any more which texts were secret.
     measured = {name: without_secrets(bench.world, text) for name, text in bench.measured.items()}
     result = _result(bench, requirement, error, latest)
+    if result.outcome == "failed" or any(one.direction == "add-on" and one.status is None for one in latest):
+        result = await _with_silence(bench, result, wait)
     await bench.clean_up()
     return replace(result, seconds=seconds, measured=measured)
+
+
+async def _with_silence(bench: Bench, result: Result, wait: float) -> Result:
+    """Say so when the add-on is gone: it crashed in this check, and whatever comes later must not be blamed for it."""
+    silence = await silence_at(bench.base_url, within=wait, transport=bench.transport)
+    if silence is None:
+        return result
+    if silence.has_ended:
+        seen = (
+            f"Afterwards the add-on answered nothing for {silence.seconds:.1f} s, as if it had crashed and restarted."
+        )
+    else:
+        seen = f"Afterwards the add-on answers nothing ({silence.error}): it crashed, now or shortly before."
+    return replace(
+        result,
+        outcome="failed",
+        reason=f"{result.reason if result.outcome == 'failed' else ''} {seen}".strip(),
+        expected=result.expected or "After every request the add-on works as before.",
+        ends_the_run=not silence.has_ended,
+    )
 
 
 def _result(bench: Bench, requirement: Requirement, error: Exception | None, latest: Sequence[Exchange]) -> Result:
@@ -108,9 +139,11 @@ def _failure(error: Exception) -> tuple[str, str, Exchange | None]:
         case Unmet():
             return error.seen, error.expected, error.evidence
         case AddOnFailed():
-            return error.message, "The add-on does what Heroku asks.", None
+            return _said_of(error), "The add-on does what Heroku asks.", None
         case HerokuError():
             return f"Heroku refused: {error.message}", "Heroku carries out what a customer asks.", None
+        case httpx2.HTTPError():
+            return f"There was no answer ({type(error).__name__}).", "The add-on answers.", None
         case _:
             place = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(place.filename).name}, line {place.lineno}"
@@ -119,3 +152,11 @@ def _failure(error: Exception) -> tuple[str, str, Exchange | None]:
                 "A check ends with a verdict.",
                 None,
             )
+
+
+def _said_of(error: AddOnFailed) -> str:
+    """Say what the add-on did, where the customer reads no more than that it went wrong."""
+    if error.message != NO_CONTACT:
+        return error.message
+    did = "gave no answer" if error.partner_status is None else f"answered {error.partner_status}"
+    return f"The add-on {did}; the customer reads: {NO_CONTACT}."

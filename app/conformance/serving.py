@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import socket
-import time
 from collections.abc import AsyncIterator, Iterator
 
 import httpx2
@@ -12,8 +11,9 @@ import uvicorn
 
 from app.simulator.starting import CannotStart, Started
 
+from .presence import silence_at
+
 _STARTS_WITHIN_SECONDS = 10
-_ASKS_EVERY_SECONDS = 0.25
 _ANSWERS_WITHIN_SECONDS = 5
 
 
@@ -63,19 +63,10 @@ async def require_answer(url: str, *, within: float, transport: httpx2.AsyncBase
 
     It is asked at least once. `transport` leads to the add-on without sockets, in tests.
     """
-    ends_at = time.monotonic() + within
-    async with httpx2.AsyncClient(transport=transport, trust_env=False, timeout=_ANSWERS_WITHIN_SECONDS) as client:
-        while True:
-            try:
-                await client.get(url)
-            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-                kind = type(error).__name__
-            else:
-                return
-            if time.monotonic() >= ends_at:
-                where = _without_user(url)
-                raise CannotStart(f"The add-on does not answer at {where} ({kind}): start it, or check --base-url.")
-            await asyncio.sleep(_ASKS_EVERY_SECONDS)
+    silence = await silence_at(url, within=within, transport=transport)
+    if silence is not None and not silence.has_ended:
+        where = _without_user(url)
+        raise CannotStart(f"The add-on does not answer at {where} ({silence.error}): start it, or check --base-url.")
 
 
 def _without_user(url: str) -> str:

@@ -1,6 +1,7 @@
 """An exchange as text, as it went over the wire but for its secrets, which were masked when it was recorded."""
 
 from app.simulator.records import Exchange
+from app.simulator.verdicts import GIVES_UP_AFTER_SECONDS
 
 _WHO = {
     "add-on": "Heroku asked the add-on",
@@ -24,7 +25,9 @@ def request_text(exchange: Exchange) -> str:
 def answer_text(exchange: Exchange) -> str:
     """Return the answer's status, how long it took, its headers and its body."""
     if exchange.status is None:
-        return f"No answer came within {exchange.seconds:.1f} s."
+        if exchange.seconds < GIVES_UP_AFTER_SECONDS:
+            return f"The connection ended without an answer after {exchange.seconds:.2f} s."
+        return f"No answer came within {exchange.seconds:.0f} s."
     line = f"{exchange.status} after {exchange.seconds:.2f} s"
     return _message(line, exchange.answer_headers, exchange.answer_body)
 

@@ -37,7 +37,8 @@ class Report:
         return self.is_complete and not any(self.fails_the_run(one) for one in self.results)
 
     def fails_the_run(self, result: Result) -> bool:
-        return result.outcome == "failed" and (self.is_strict or result.requirement.level is Level.MUST)
+        weighs = self.is_strict or result.requirement.level is Level.MUST or result.ends_the_run
+        return result.outcome == "failed" and weighs
 
     def count(self, outcome: str, level: Level | None = None) -> int:
         return sum(one.outcome == outcome and level in {None, one.requirement.level} for one in self.results)
@@ -56,6 +57,9 @@ class Report:
     def verdict(self) -> str:
         if not self.is_complete:
             return "The run was interrupted: this is only what was checked until then."
+        for result in self.results:
+            if result.ends_the_run:
+                return f"{self.addon} stopped answering at {result.requirement.id}: the rest could not be checked."
         if not self.has_passed:
             return f"{self.addon} does not meet the partner API yet."
         if self.count("failed"):

@@ -1,0 +1,86 @@
+"""An add-on whose process ends, or leaves everything unanswered, in the middle of a run."""
+
+import httpx2
+import pytest
+from checking import bench_with
+
+from app.conformance.bench import Bench
+from app.conformance.command import Report
+from app.conformance.requirement import Level, Requirement
+from app.conformance.run import Result, run
+from app.conformance.wire import Wire
+
+
+class Mortal(httpx2.AsyncBaseTransport):
+    """Leads to a correct add-on until it `is_dead`; it comes back after so many refused connections."""
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport, comes_back_after: int | None) -> None:
+        self._inner = inner
+        self._left = comes_back_after
+        self.is_dead = False
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if not self.is_dead:
+            return await self._inner.handle_async_request(request)
+        if self._left is not None:
+            self._left -= 1
+            self.is_dead = self._left > 0
+        raise httpx2.ConnectError("refused", request=request)
+
+
+def requirement(name: str, check, level: Level = Level.SHOULD) -> Requirement:
+    return Requirement(name, "robustness", level, "It lives.", "https://devcenter.heroku.com", (), check)
+
+
+async def results_when_it_dies(comes_back_after: int | None, *, wait: float = 0) -> list[Result]:
+    """Run three checks; the add-on dies in the first."""
+    async with bench_with() as bench:
+        mortal = Mortal(bench.transport, comes_back_after)
+        await bench._wire.aclose()
+        bench.transport, bench._wire = mortal, Wire(bench.world, mortal)
+
+        async def kills(bench: Bench) -> None:
+            await bench.delete("x")
+            mortal.is_dead = True
+            await bench.delete("x")  # whose answer this check does not look at
+
+        async def asks(bench: Bench) -> None:
+            answer = await bench.delete("x")
+            assert answer.status is not None
+
+        checks = [requirement("kills", kills), requirement("asks", asks), requirement("asks-again", asks)]
+        return await run(bench, checks, wait=wait)
+
+
+def report_of(results: list[Result]) -> Report:
+    return Report("acme", "http://x.test", "m.json", None, 0, results, repeat=str)
+
+
+async def test_the_check_in_which_an_add_on_ended_is_named_and_no_other_is_blamed():
+    first, *rest = await results_when_it_dies(None)
+    assert (first.outcome, first.ends_the_run) == ("failed", True)
+    assert "the add-on answers nothing (ConnectError): it crashed" in first.reason
+    assert [(one.outcome, one.reason) for one in rest] == [("skipped", "The add-on had stopped answering.")] * 2
+
+
+async def test_an_add_on_that_ended_does_not_pass_even_if_only_a_should_showed_it():
+    report = report_of(await results_when_it_dies(None))
+    assert not report.has_passed
+    assert report.verdict == "acme stopped answering at kills: the rest could not be checked."
+
+
+async def test_an_add_on_that_its_supervisor_starts_again_is_checked_on_and_the_crash_is_told():
+    first, *rest = await results_when_it_dies(2, wait=5)
+    assert (first.outcome, first.ends_the_run) == ("failed", False)
+    assert "as if it had crashed and restarted" in first.reason
+    assert [one.outcome for one in rest] == ["passed", "passed"]
+
+
+@pytest.mark.parametrize("error", [httpx2.ConnectError("x"), httpx2.RemoteProtocolError("x")])
+async def test_a_connection_that_breaks_in_a_check_is_the_add_ons_failure(error):
+    async def breaks(_: Bench) -> None:
+        raise error
+
+    async with bench_with() as bench:
+        (result,) = await run(bench, [requirement("breaks", breaks)])
+    assert result.reason == f"There was no answer ({type(error).__name__})."
