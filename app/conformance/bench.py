@@ -19,7 +19,6 @@ from uuid import UUID, uuid4
 import httpx2
 
 from app.simulator import AddOnFailed, Simulator, apps, attaching
-from app.simulator.exchanges import Message, record_exchange
 from app.simulator.offer import Offer
 from app.simulator.records import AddOn, App, Exchange
 from app.simulator.wire import VENDOR_TYPE
@@ -27,56 +26,12 @@ from app.simulator.world import Event, World
 
 from .journal import Journal
 from .requirement import NotApplicable, Unmet
+from .target import Target, is_loopback
 from .visits import Visit
+from .wire import Answer, Wire
 
-MUST_ANSWER_WITHIN_SECONDS = 25
 _LOOKS_EVERY_SECONDS = 0.02
 RIGHT: Any = object()
-
-
-@dataclass(frozen=True)
-class Target:
-    """The add-on under test, and what may be done to it.
-
-    `patience` bounds every wait for the add-on's own work, in seconds. `restart_command` kills and starts it;
-    `log_file` is where it logs; `previous_password` and `previous_salt` are those that it still accepts after a change.
-    Without them the checks that need them are skipped.
-    """
-
-    base_url: str
-    sso_url: str
-    patience: float = 60
-    restart_command: str | None = None
-    log_file: str | None = None
-    previous_password: str | None = field(default=None, repr=False)
-    previous_salt: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the add-on answered. `status` is None when nothing came within the time Heroku waits."""
-
-    status: int | None
-    headers: httpx2.Headers
-    content: bytes
-    seconds: float
-    exchange: Exchange
-
-    @property
-    def body(self) -> Any:
-        """Return the parsed JSON, None for anything else."""
-        try:
-            return json.loads(self.content)
-        except (ValueError, RecursionError):
-            return None
-
-    @property
-    def is_success(self) -> bool:
-        return self.status is not None and 200 <= self.status < 300
-
-    @property
-    def said(self) -> str:
-        return "There was no answer." if self.status is None else f"The answer was {self.status}."
 
 
 @dataclass
@@ -90,7 +45,7 @@ class Bench:
     target: Target
     journal: Journal
     transport: httpx2.AsyncBaseTransport | None = None
-    _client: httpx2.AsyncClient = field(init=False, repr=False)
+    _wire: Wire = field(init=False, repr=False)
     _made: set[str] = field(default_factory=set)
     _apps: list[App] = field(default_factory=list)
     _kinds: dict[str, int | None] = field(default_factory=dict)
@@ -101,11 +56,11 @@ class Bench:
 
     async def __aenter__(self) -> Self:
         self._log_starts_at = len(self._log())
-        self._client = httpx2.AsyncClient(transport=self.transport, timeout=MUST_ANSWER_WITHIN_SECONDS, trust_env=False)
+        self._wire = Wire(self.world, self.transport)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
+        await self._wire.aclose()
 
     @property
     def world(self) -> World:
@@ -156,37 +111,11 @@ class Bench:
         if sent:
             usual["Content-Type"] = "application/json"
         everything = {name: value for name, value in (usual | dict(headers or {})).items() if value is not None}
-        at, started = self.world.now(), time.perf_counter()
-        response = None
-        try:
-            async with asyncio.timeout(MUST_ANSWER_WITHIN_SECONDS):
-                response = await self._client.request(method, url, headers=everything, content=sent)
-        except (TimeoutError, httpx2.HTTPError):
-            pass  # no answer is an answer here: the check decides what it means
-        seconds = time.perf_counter() - started
-        self._client.cookies.clear()  # browsers keep cookies, and each visit is a browser of its own
-        exchange = record_exchange(
-            self.world,
-            direction="add-on",
-            method=method,
-            url=url,
-            request=Message(everything, sent),
-            status=response.status_code if response is not None else None,
-            answer=Message(response.headers, response.content) if response is not None else None,
-            at=at,
-            seconds=seconds,
-            findings=[],
-            addon_id=addon.id if addon else None,
-        )
-        if response is None:
-            return Answer(None, httpx2.Headers(), b"", seconds, exchange)
-        return Answer(response.status_code, response.headers, response.content, seconds, exchange)
+        return await self._wire.ask(method, url, everything, sent, addon)
 
     async def seconds_of(self, method: str, url: str, *, auth: tuple[str, str]) -> float:
         """Return how long one answer takes, without a record: for checks that need hundreds of them."""
-        started = time.perf_counter()
-        await self._client.request(method, url, auth=auth, headers={"Accept": VENDOR_TYPE})
-        return time.perf_counter() - started
+        return await self._wire.seconds_of(method, url, auth)
 
     def logged(self) -> str | None:
         """Return what the add-on logged during this run; None when its log is not known."""
@@ -343,10 +272,6 @@ class Bench:
                 self.world.remove(draft, "by the conformance checker.")
             await apps.delete(self.world, self.simulator.calls, app, by=self.world.customers[app.owner_id])
         self._apps.clear()
-
-
-def is_loopback(host: str | None) -> bool:
-    return host in {"localhost", "::1", "0.0.0.0"} or (host or "").startswith("127.")
 
 
 def _is_uuid(text: str) -> bool:

@@ -9,9 +9,9 @@ from pathlib import Path
 from app.simulator.masking import masked_url
 from app.simulator.starting import Started
 
-from .bench import Target
 from .reports import Format, format_of
 from .requirement import Level
+from .target import Target
 
 _FOLDER = Path(".conformance")
 

@@ -12,13 +12,14 @@ from app.simulator import HerokuError, Simulator, apps
 from app.simulator.masking import masked_url
 from app.simulator.world import World
 
-from .bench import Bench, Target
+from .bench import Bench
 from .journal import Journal
 from .options import Options
 from .reports.report import Report
 from .requirement import Requirement
 from .requirements import ALL
 from .run import Result, run
+from .target import Target
 
 _CLEANS_UP_WITHIN_SECONDS = 30
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin, urlsplit
 
 if TYPE_CHECKING:
-    from .bench import Answer, Bench
+    from .bench import Bench
+    from .wire import Answer
 
 _MOST_REDIRECTS = 10
 Fields = Mapping[str, str] | list[tuple[str, str]]

@@ -8,10 +8,11 @@ from typing import Any
 import httpx2
 from addon import CLIENT_SECRET, MANIFEST, PLANS, AddOn, Settings
 
-from app.conformance.bench import Bench, Target
+from app.conformance.bench import Bench
 from app.conformance.journal import Journal
 from app.conformance.requirement import Requirement
 from app.conformance.run import Result, run
+from app.conformance.target import Target
 from app.simulator import Simulator
 
 URL = "https://addon.test"

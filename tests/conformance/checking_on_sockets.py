@@ -10,11 +10,12 @@ from pathlib import Path
 
 from addon import CLIENT_SECRET, MANIFEST, PLANS
 
-from app.conformance.bench import Bench, Target
+from app.conformance.bench import Bench
 from app.conformance.journal import Journal
 from app.conformance.requirement import Requirement
 from app.conformance.run import Result, run
 from app.conformance.serving import require_answer, served
+from app.conformance.target import Target
 from app.simulator import Simulator
 from app.simulator.starting import Started
 

@@ -15,6 +15,7 @@ from app.conformance.bench import Bench
 from app.conformance.requirements import ALL
 from app.conformance.requirements.restarting import restart
 from app.conformance.run import Result, run
+from app.conformance.wire import Wire
 
 BY_ID = {requirement.id: requirement for requirement in ALL}
 
@@ -41,8 +42,8 @@ async def stumbling(requirement_id: str, stumble: Callable, *, patience: float =
     """What becomes of the requirement when the checker's own requests meet `stumble` first."""
     async with bench_with() as bench:
         bench.target = replace(bench.target, patience=patience)
-        await bench._client.aclose()
-        bench._client = httpx2.AsyncClient(transport=Stumbling(bench.transport, stumble))
+        await bench._wire.aclose()
+        bench._wire = Wire(bench.world, Stumbling(bench.transport, stumble))
         return await result_of(requirement_id, bench)
 
 

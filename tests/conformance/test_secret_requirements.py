@@ -7,7 +7,7 @@ import pytest
 from addon import MANIFEST
 from checking import bench_with, check
 
-from app.conformance.requirements.secrets import (
+from app.conformance.requirements.kept_secrets import (
     _Comparison,
     password_and_salt_are_two_secrets,
     password_and_salt_cannot_be_guessed,

@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from app.conformance.bench import Bench, Target
+from app.conformance.bench import Bench
 from app.conformance.journal import Journal
+from app.conformance.target import Target
 from app.conformance.visits import Visit
 from app.simulator import Simulator
 

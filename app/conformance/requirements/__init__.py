@@ -8,6 +8,7 @@ from . import (
     config,
     deprovision,
     drains,
+    kept_secrets,
     manifest,
     oauth,
     plan_change,
@@ -15,7 +16,6 @@ from . import (
     provision_requests,
     races,
     robustness,
-    secrets,
     secrets_in_logs,
     sso,
     sso_sessions,
@@ -36,6 +36,6 @@ GROUPS: dict[str, list[Requirement]] = {
     "drains": drains.REQUIREMENTS,
     "robustness": robustness.REQUIREMENTS,
     "races": races.REQUIREMENTS,
-    "secrets": [*secrets.REQUIREMENTS, *secrets_in_logs.REQUIREMENTS],
+    "secrets": [*kept_secrets.REQUIREMENTS, *secrets_in_logs.REQUIREMENTS],
 }
 ALL: list[Requirement] = [requirement for group in GROUPS.values() for requirement in group]

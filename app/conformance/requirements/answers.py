@@ -4,8 +4,9 @@ import re
 from typing import Any
 from uuid import uuid4
 
-from app.conformance.bench import Answer, Bench
+from app.conformance.bench import Bench
 from app.conformance.requirement import Unmet
+from app.conformance.wire import Answer
 from app.simulator.records import AddOn
 
 UNKNOWN_PLAN = "conform-no-such-plan"

@@ -3,8 +3,9 @@
 import json
 from collections import Counter
 
-from app.conformance.bench import Answer, Bench
+from app.conformance.bench import Bench
 from app.conformance.requirement import NotApplicable, Requirement, Unmet, must, should
+from app.conformance.wire import Answer
 from app.simulator.records import AddOn, Exchange
 
 from . import background

@@ -3,8 +3,9 @@
 import base64
 from uuid import uuid4
 
-from app.conformance.bench import Answer, Bench
+from app.conformance.bench import Bench
 from app.conformance.requirement import NotApplicable, Unmet, must, should
+from app.conformance.wire import Answer
 
 from .answers import is_known
 from .docs import PARTNER_API

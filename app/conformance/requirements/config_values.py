@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from app.conformance.bench import Bench, is_loopback
+from app.conformance.bench import Bench
 from app.conformance.requirement import Unmet
+from app.conformance.target import is_loopback
 
 
 def must_be_usable(bench: Bench, config: Mapping[str, str]) -> None:

@@ -2,8 +2,9 @@
 
 from urllib.parse import urlsplit
 
-from app.conformance.bench import Answer, Bench
+from app.conformance.bench import Bench
 from app.conformance.requirement import NotApplicable, Requirement, Unmet, must, should
+from app.conformance.wire import Answer
 from app.simulator.records import AddOn
 
 from . import background

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit, urlunsplit
 from uuid import uuid4
 
-from app.conformance.bench import Answer, Bench
+from app.conformance.bench import Bench
 from app.conformance.requirement import NotApplicable, Unmet, must, should
+from app.conformance.wire import Answer
 from app.simulator.logs import drains
 from app.simulator.logs.frames import http_frame
 from app.simulator.logs.lines import Line

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.conformance.bench import Bench, is_loopback
+from app.conformance.bench import Bench
 from app.conformance.requirement import Unmet, must, should
+from app.conformance.target import is_loopback
 from app.simulator.offer import provider_region
 
 from .docs import MANIFEST, SHARING

@@ -1,7 +1,8 @@
 """A customer installs the add-on: what the answer holds, and that asking again changes nothing."""
 
-from app.conformance.bench import Answer, Bench
+from app.conformance.bench import Bench
 from app.conformance.requirement import NotApplicable, Unmet, must, should
+from app.conformance.wire import Answer
 
 from .answers import UNKNOWN_PLAN, is_known, refused, same_resource, served, served_or_refused
 from .config_values import must_be_usable

@@ -5,8 +5,9 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.conformance.bench import Answer, Bench
+from app.conformance.bench import Bench
 from app.conformance.requirement import NotApplicable, Unmet, must, should
+from app.conformance.wire import Answer
 from app.simulator.records import AddOn, Exchange
 
 from . import background, interruptions

@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.conformance.bench import MUST_ANSWER_WITHIN_SECONDS, Answer, Bench
+from app.conformance.bench import Bench
 from app.conformance.requirement import NotApplicable, Unmet, must, should
+from app.conformance.wire import MUST_ANSWER_WITHIN_SECONDS, Answer
 
 from .answers import not_crashed, without_exception_text
 from .docs import BEST_PRACTICES, PARTNER_API

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from app.conformance.bench import Answer, Bench
+from app.conformance.bench import Bench
 from app.conformance.requirement import Unmet, must, should
 from app.conformance.visits import Visit
+from app.conformance.wire import Answer
 from app.simulator.records import AddOn
 
 from .docs import SSO

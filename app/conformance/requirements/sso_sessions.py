@@ -4,9 +4,10 @@ import html
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
-from app.conformance.bench import Answer, Bench
+from app.conformance.bench import Bench
 from app.conformance.requirement import NotApplicable, Unmet, must, should
 from app.conformance.visits import Cookie, Visit
+from app.conformance.wire import Answer
 from app.simulator.records import AddOn, Exchange
 
 from .docs import OWNERSHIP, SSO

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-from app.conformance.bench import Answer, Bench
+from app.conformance.bench import Bench
 from app.conformance.requirement import NotApplicable, Unmet, must, should
+from app.conformance.wire import Answer
 from app.simulator.records import AddOn
 from app.simulator.webhooks.delivery import signature
 from app.simulator.webhooks.events import body_of
