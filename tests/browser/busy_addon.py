@@ -1,0 +1,69 @@
+"""An add-on to which all has happened that the panel tells: long names, failures, batches, differences, alerts."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from rig import Rig
+from sqlalchemy import update
+
+from app.operations import batch_work, batches, exchanges, reconciliation, sale, telling
+from app.operations.action import Order, perform
+from app.operations.actions import ACTIONS
+from app.operators.roles import Actor, Role
+from app.resources.models import Resource
+from app.simulator.records import AddOn
+
+OLGA = Actor(name="olga.with.a.rather.long.address@operations.acme-cloud-services.example", role=Role.OWNER)
+WHY = "The customer asked for it in a long letter, and then once more on the telephone"
+TROUBLE = "SSL connection has been closed unexpectedly: server closed the connection " + "x" * 90
+
+
+async def make_busy(rig: Rig) -> Mapping[str, str]:
+    """The ids of what there is, by what is remarkable about it."""
+    context, calls, world = rig.context, rig.simulator.calls, rig.simulator.world
+    app, other = world.create_app("shop-with-a-name-of-30-letters"), world.create_app("demo")
+    fine, failing, suspended, gone, lost, moved = [
+        await calls.provision((app if number % 2 else other).name, plan)
+        for number, plan in enumerate(("test", "standard", "test", "test", "standard", "test"))
+    ]
+    await rig.work()
+    rig.clock.forward(hours=2)
+    await calls.change_plan(fine, "standard")
+    await rig.work()
+    await _change(rig, fine, owner_email=f"{'wilhelmina.' * 4}van.der.meer@subsidiary.of-a-customer.example")
+    await _change(rig, failing, failures=7, last_error=TROUBLE, last_error_at=context.clock(), config_version=9)
+    for addon, action in ((suspended, "suspend"), (fine, "rotate")):
+        await perform(context, ACTIONS[action], UUID(addon.id), Order(actor=OLGA, reason=WHY))
+    await rig.work()
+    await calls.deprovision(gone)
+    await rig.work()
+    waiting = await calls.provision(app.name, "premium")
+    await exchanges.write(context)
+    await sale.withdraw(context, OLGA, "premium", "The plan premium is full. Please choose standard.", WHY)
+
+    order = {"action": ACTIONS["push-config"], "parameters": {}, "reason": WHY}
+    done = await batches.order(context, OLGA, query="plan:test", number=3, **order)
+    await batch_work.work(context)
+    await rig.work()
+    await batch_work.work(context)
+    running = await batches.order(context, OLGA, query="plan:standard state:provisioned", number=3, **order)
+    await batches.pause(context, OLGA, running)
+
+    world.remove(lost, "in silence.")
+    moved.plan = "premium"
+    world.install(app, "test", name=None, options={}).state = "provisioned"
+    run = await reconciliation.ask(context, OLGA)
+    await reconciliation.run_asked(context)
+    await telling.watch(context)
+    ids = {"fine": fine, "failing": failing, "suspended": suspended, "gone": gone, "lost": lost, "waiting": waiting}
+    return {name: addon.id for name, addon in ids.items()} | {
+        "batch": str(done),
+        "paused": str(running),
+        "run": str(run),
+        "difference": str((await reconciliation.differences(context, run))[0].id),
+    }
+
+
+async def _change(rig: Rig, addon: AddOn, **values: object) -> None:
+    async with rig.context.database.transaction() as session:
+        await session.execute(update(Resource).where(Resource.uuid == UUID(addon.id)).values(**values))
