@@ -1,6 +1,8 @@
-"""Acme Postgres as a process of its own, web and worker in one: `python acme_process.py FD` serves on that socket.
+"""Acme Postgres as processes of its own.
 
-Beside the plans of all tests it has `enormous`, for which no server has the room.
+`python acme_process.py FD` serves on that socket, web and worker in one; beside the plans of all tests it has
+`enormous`, for which no server has the room. `python acme_process.py --port PORT` is the web process alone, as it is
+deployed: `python acme.py` is its worker.
 """
 
 import asyncio
@@ -29,7 +31,7 @@ from app.plans import Plan
 from app.settings import Settings, read_settings
 from app.worker import run_worker
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parent
 
 
 @contextmanager
@@ -66,17 +68,20 @@ def price_list(settings: Settings) -> Mapping[str, Plan]:
     return {**acme_plans(settings), "enormous": Plan(name="enormous", driver=enormous)}
 
 
-async def serve(listener: socket.socket) -> None:
+async def serve(listener: socket.socket, *, has_worker: bool) -> None:
     settings = read_settings()
     configure_logging(settings.log_format)
     app = create_app(
         settings,
         partial(open_context, manifest=acme_manifest(), price_list=price_list(settings)),
-        companion=partial(run_worker, install_signal_handlers=False),
+        companion=partial(run_worker, install_signal_handlers=False) if has_worker else None,
     )
     await uvicorn.Server(uvicorn.Config(app, access_log=False, log_config=None)).serve(sockets=[listener])
 
 
 if __name__ == "__main__":
-    alembic.upgrade(Config(toml_file=TESTS.parent / "pyproject.toml"), "head")
-    asyncio.run(serve(socket.socket(fileno=int(sys.argv[1]))))
+    if sys.argv[1] == "--port":
+        asyncio.run(serve(socket.create_server(("127.0.0.1", int(sys.argv[2]))), has_worker=False))
+    else:
+        alembic.upgrade(Config(toml_file=TESTS.parent / "pyproject.toml"), "head")
+        asyncio.run(serve(socket.socket(fileno=int(sys.argv[1])), has_worker=True))
