@@ -3,13 +3,13 @@ nothing loaded from elsewhere, and no page wider than a phone.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import pytest
 from busy_addon import make_busy
 from chromium import needs_chromium
 from fastapi.routing import iter_route_contexts
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 from served_panel import AXE, Panel, barriers, see, served_panel
 
 from app.operators.roles import Role
@@ -70,7 +70,7 @@ def pages_of(ids: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-async def walk(panel: Panel, page: Page, addresses: Mapping[str, str], suffix: str) -> Iterator[str]:
+async def walk(panel: Panel, page: Page, addresses: Mapping[str, str], suffix: str) -> list[str]:
     """The barriers of all of them."""
     found = []
     for name, address in addresses.items():
@@ -81,6 +81,17 @@ async def walk(panel: Panel, page: Page, addresses: Mapping[str, str], suffix: s
         await see(page, f"{name or 'overview'}-{suffix}")
         found += [f"{name} ({suffix}): {line}" for line in await barriers(page)]
     return found
+
+
+async def refusal(panel: Panel, page: Page, address: str, button: str, **typed: str) -> list[str]:
+    """The barriers of a page that refuses what was typed into its form."""
+    await page.goto(f"{panel.url}/admin{address}")
+    for field, text in typed.items():
+        await page.locator(f"main [name={field}]").fill(text)
+    await page.locator("main").get_by_role("button", name=button).click()
+    await expect(page.get_by_role("alert")).to_be_visible()
+    await see(page, f"refused-{button}".lower().replace(" ", "-"))
+    return [f"{address} (refused): {line}" for line in await barriers(page)]
 
 
 def assert_calm(panel: Panel) -> None:
@@ -96,6 +107,10 @@ async def test_no_page_of_a_busy_addon_has_a_barrier(database_url, how):
         ids = await make_busy(panel.rig) | {"colleague": str(colleague.id)}
         page = await panel.window(owner, **how)
         found = await walk(panel, page, ALWAYS | pages_of(ids), how["color_scheme"])
+        fine = f"/resources/{ids['fine']}/actions/deprovision"
+        found += await refusal(panel, page, fine, "Deprovision", reason="because", name="another-one")
+        found += await refusal(panel, page, "/plans/test/withdraw", "Withdraw", reason="because", name="another")
+        found += await refusal(panel, page, "/operators", "Add", email=colleague.email)
         assert found == []
         assert_calm(panel)
 
@@ -107,6 +122,7 @@ async def test_no_page_of_a_new_addon_has_a_barrier(database_url):
         page = await panel.window(await panel.operator(Role.OWNER), **PHONE)
         assert await walk(panel, page, ALWAYS, "empty") == []
         assert await walk(panel, nobody, {"sign-in": "/"}, "empty") == []
+        assert await refusal(panel, nobody, "/sign-in", "Sign in", email="eve@acme.example", password="guessed") == []
         assert_calm(panel)
 
 
