@@ -158,5 +158,7 @@ def _said_of(error: AddOnFailed) -> str:
     """Say what the add-on did, where the customer reads no more than that it went wrong."""
     if error.message != NO_CONTACT:
         return error.message
+    if error.partner_status == 401:
+        return "The add-on answered 401: is its password that of the manifest, or of ADDON_PASSWORD?"
     did = "gave no answer" if error.partner_status is None else f"answered {error.partner_status}"
     return f"The add-on {did}; the customer reads: {NO_CONTACT}."

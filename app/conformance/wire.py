@@ -1,6 +1,7 @@
 """The wire to the add-on, which knows no manners: it sends what it is told, and whatever comes back is an answer."""
 
 import asyncio
+import base64
 import json
 import time
 from collections.abc import Mapping
@@ -10,11 +11,15 @@ from typing import Any
 import httpx2
 
 from app.simulator.exchanges import Message, record_exchange
-from app.simulator.records import AddOn, Exchange
+from app.simulator.records import AddOn, Exchange, Finding
+from app.simulator.sending import AnswerTooLong, send
+from app.simulator.verdicts import problem
 from app.simulator.wire import VENDOR_TYPE
 from app.simulator.world import World
 
 MUST_ANSWER_WITHIN_SECONDS = 25
+# Pages with all their pictures inside are long; what has no end must not fill the memory.
+_MOST_ANSWER_BYTES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -59,10 +64,14 @@ class Wire:
     ) -> Answer:
         """Send one request; `addon` is the one that it is about, in the record."""
         at, started = self._world.now(), time.perf_counter()
-        response = None
+        reply, findings = None, list[Finding]()
         try:
             async with asyncio.timeout(MUST_ANSWER_WITHIN_SECONDS):
-                response = await self._client.request(method, url, headers=headers, content=content)
+                reply = await send(
+                    self._client, method, url, headers=headers, content=content, most_bytes=_MOST_ANSWER_BYTES
+                )
+        except AnswerTooLong as error:
+            findings.append(problem(str(error)))
         except (TimeoutError, httpx2.HTTPError):
             pass  # no answer is an answer here: the check decides what it means
         seconds = time.perf_counter() - started
@@ -73,19 +82,21 @@ class Wire:
             method=method,
             url=url,
             request=Message(headers, content),
-            status=response.status_code if response is not None else None,
-            answer=Message(response.headers, response.content) if response is not None else None,
+            status=reply.status if reply is not None else None,
+            answer=Message(reply.headers, reply.body) if reply is not None else None,
             at=at,
             seconds=seconds,
-            findings=[],
+            findings=findings,
             addon_id=addon.id if addon else None,
         )
-        if response is None:
+        if reply is None:
             return Answer(None, httpx2.Headers(), b"", seconds, exchange)
-        return Answer(response.status_code, response.headers, response.content, seconds, exchange)
+        return Answer(reply.status, reply.headers, reply.body, seconds, exchange)
 
     async def seconds_of(self, method: str, url: str, auth: tuple[str, str]) -> float:
         """Return how long one answer takes, without a record: for checks that need hundreds of them."""
         started = time.perf_counter()
-        await self._client.request(method, url, auth=auth, headers={"Accept": VENDOR_TYPE})
+        credentials = base64.b64encode(":".join(auth).encode()).decode()
+        headers = {"Accept": VENDOR_TYPE, "Authorization": f"Basic {credentials}"}
+        await send(self._client, method, url, headers=headers, content=None)
         return time.perf_counter() - started

@@ -17,7 +17,7 @@ class Reply:
     """An answer, read to its end; `body` is no longer compressed."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: httpx2.Headers
     body: bytes
 
 
@@ -28,12 +28,13 @@ async def send(
     *,
     headers: Mapping[str, str],
     content: bytes | AsyncIterator[bytes] | None,
+    most_bytes: int = _MOST_ANSWER_BYTES,
 ) -> Reply:
     """Send a request. Raises AnswerTooLong besides what httpx2 raises; the client's own time-outs count."""
     async with client.stream(method, url, headers=headers, content=content) as response:
         body = bytearray()
         async for part in response.aiter_bytes():
             body += part
-            if len(body) > _MOST_ANSWER_BYTES:
-                raise AnswerTooLong(f"The answer is longer than {_MOST_ANSWER_BYTES} bytes: the rest was not read.")
+            if len(body) > most_bytes:
+                raise AnswerTooLong(f"The answer is longer than {most_bytes} bytes: the rest was not read.")
         return Reply(response.status_code, response.headers, bytes(body))

@@ -1,12 +1,17 @@
 """An add-on whose process ends, or leaves everything unanswered, in the middle of a run."""
 
+from dataclasses import replace
+
 import httpx2
 import pytest
+from addon import MANIFEST
 from checking import bench_with
 
 from app.conformance.bench import Bench
-from app.conformance.command import Report
+from app.conformance.reports.evidence import answer_text
+from app.conformance.reports.report import Report
 from app.conformance.requirement import Level, Requirement
+from app.conformance.requirements.secrets_in_logs import log_has_no_secrets
 from app.conformance.run import Result, run
 from app.conformance.wire import Wire
 
@@ -84,3 +89,49 @@ async def test_a_connection_that_breaks_in_a_check_is_the_add_ons_failure(error)
     async with bench_with() as bench:
         (result,) = await run(bench, [requirement("breaks", breaks)])
     assert result.reason == f"There was no answer ({type(error).__name__})."
+
+
+class Endless(httpx2.AsyncByteStream):
+    """An answer that goes on for as long as somebody reads it."""
+
+    def __init__(self) -> None:
+        self.read_bytes_count = 0
+
+    async def __aiter__(self):
+        while True:
+            self.read_bytes_count += 1_000_000
+            yield b"a" * 1_000_000
+
+
+async def test_an_answer_without_an_end_is_not_read_to_the_end_and_its_evidence_says_so():
+    body = Endless()
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, stream=body))
+    async with bench_with() as bench:
+        wire = Wire(bench.world, transport)
+        answer = await wire.ask("GET", bench.base_url, {}, b"", None)
+        await wire.aclose()
+    assert answer.status is None
+    assert body.read_bytes_count < 20_000_000
+    assert answer_text(answer.exchange) == "The answer is longer than 10000000 bytes: the rest was not read."
+
+
+async def test_an_add_on_with_another_password_is_asked_about_it():
+    other = MANIFEST | {"api": MANIFEST["api"] | {"password": "another-password-of-some-length"}}
+    async with bench_with() as bench:
+        manifest = bench.world.portal.manifests[-1]
+        bench.world.portal.manifests[-1] = replace(manifest, contents=other)
+        bench.world.offer = replace(bench.offer, password="another-password-of-some-length")
+        (result,) = await run(bench, [requirement("provisions", Bench.provision)])
+    assert result.reason == "The add-on answered 401: is its password that of the manifest, or of ADDON_PASSWORD?"
+
+
+def test_a_run_in_which_all_was_skipped_claims_nothing():
+    skipped = Result(requirement("needs-more", Bench.provision), "skipped", 0, "It needs more.")
+    assert report_of([skipped]).verdict == "Nothing was checked: every requirement was skipped."
+
+
+async def test_a_log_that_is_not_there_is_not_said_to_be_clean(tmp_path):
+    async with bench_with() as bench:
+        bench.target = replace(bench.target, log_file=str(tmp_path / "missing.log"))
+        (result,) = await run(bench, [log_has_no_secrets])
+    assert (result.outcome, result.reason) == ("skipped", "The file of --log-file is not there: nothing was read.")

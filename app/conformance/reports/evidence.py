@@ -25,6 +25,9 @@ def request_text(exchange: Exchange) -> str:
 def answer_text(exchange: Exchange) -> str:
     """Return the answer's status, how long it took, its headers and its body."""
     if exchange.status is None:
+        problems = [one.text for one in exchange.findings if one.level == "problem"]
+        if problems:
+            return printable("\n".join(problems))
         if exchange.seconds < GIVES_UP_AFTER_SECONDS:
             return f"The connection ended without an answer after {exchange.seconds:.2f} s."
         return f"No answer came within {exchange.seconds:.0f} s."

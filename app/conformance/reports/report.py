@@ -62,6 +62,8 @@ class Report:
                 return f"{self.addon} stopped answering at {result.requirement.id}: the rest could not be checked."
         if not self.has_passed:
             return f"{self.addon} does not meet the partner API yet."
+        if not self.count("failed") + self.count("passed"):
+            return "Nothing was checked: every requirement was skipped."
         if self.count("failed"):
             return f"{self.addon} meets every MUST; the SHOULDs above are good conduct."
         return f"{self.addon} meets every requirement that was checked."

@@ -46,7 +46,7 @@ def _rule(requirement: Requirement) -> dict[str, Any]:
 def _invocation(report: Report) -> dict[str, Any]:
     ended_at = report.started_at + timedelta(seconds=report.seconds)
     return {
-        "executionSuccessful": report.is_complete,
+        "executionSuccessful": report.is_complete and not any(one.ends_the_run for one in report.results),
         "startTimeUtc": f"{report.started_at:%Y-%m-%dT%H:%M:%SZ}",
         "endTimeUtc": f"{ended_at:%Y-%m-%dT%H:%M:%SZ}",
         "toolExecutionNotifications": [

@@ -185,7 +185,7 @@ class WebhookDeliveries:
     def _not_sent(self, webhook: Webhook, body: bytes, fault: Fault) -> "_Outcome":
         """Give the outcome of a request that never reached the receiver."""
         code = {"rate_limit": 429, "error": fault.status}.get(fault.kind)
-        answer = None if code is None else Reply(code, {}, b"")
+        answer = None if code is None else Reply(code, httpx2.Headers(), b"")
         findings = [note(f"Fault: {fault}; the request did not reach the receiver.")]
         request = Message(_headers(webhook, body), body)
         exchange = self._record(webhook, request, answer, findings, at=self._world.now(), seconds=0)
