@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.commands.terminal import As, Reason, Which, clear_errors, in_context, who
+from app.commands.terminal import As, Reason, Which, clear_errors, in_context, visible, who
 from app.context import Context
 from app.errors import Refused
 from app.operations.action import Action, Order, clean_reason, need_name, perform
@@ -38,7 +38,7 @@ def _command(action: Action) -> Callable[..., None]:
     def command(*, resource: str, reason: str, actor: str | None, yes: str | bool | None, **chosen: str | None) -> None:
         parameters = {name: value for name, value in chosen.items() if value is not None}
         foretold = in_context(lambda context: _foretell(context, action, resource, reason, actor, parameters))
-        typer.echo(foretold.text, err=True)
+        typer.echo(visible(foretold.text), err=True)
         with clear_errors():
             _confirm(action, foretold.resource, yes=yes)
 
@@ -46,7 +46,7 @@ def _command(action: Action) -> Callable[..., None]:
             order = Order(actor=await who(context, actor), reason=reason, parameters=parameters)
             return await perform(context, action, foretold.resource.uuid, order)
 
-        typer.echo(in_context(work))
+        typer.echo(visible(in_context(work)))
 
     # What typer reads instead of the words above: every action has options of its own.
     words: dict[str, tuple[Any, Any]] = {
@@ -101,7 +101,9 @@ def _confirm(action: Action, resource: Resource, *, yes: str | bool | None) -> N
     """
     if action.is_grave:
         typed = (
-            yes if isinstance(yes, str) else typer.prompt(f"The add-on's name, {resource.name}, to confirm", err=True)
+            yes
+            if isinstance(yes, str)
+            else typer.prompt(f"The add-on's name, {visible(resource.name)}, to confirm", err=True)
         )
         need_name(action, resource, typed)
     elif not (yes or typer.confirm(f"{action.title}?", err=True)):

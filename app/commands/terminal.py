@@ -16,6 +16,7 @@ from uuid import UUID
 import typer
 from psycopg.errors import UndefinedTable
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy.exc import OperationalError, ProgrammingError
@@ -32,7 +33,7 @@ from app.settings import BadSettingsError, Settings, read_settings
 
 T = TypeVar("T")
 
-_FEW_COLUMNS: Final = 5
+_NO_LIMIT: Final = 10_000
 
 AsJson = Annotated[bool, typer.Option("--json", help="For scripts.")]
 Which = Annotated[
@@ -67,8 +68,13 @@ def clear_errors(*more: type[Exception]) -> Iterator[None]:
         sentence = "The database has no tables yet. Run: python -m app migrate"
     else:
         return
-    typer.secho(sentence, err=True, fg="red")
+    typer.secho(visible(sentence), err=True, fg="red")
     raise typer.Exit(1)
+
+
+def visible(words: str) -> str:
+    """Text that may come from outside, such as a customer's address, without the codes that a terminal obeys."""
+    return "".join(c if c.isprintable() else " " for c in words)
 
 
 def _first_line(error: BaseException | None) -> str:
@@ -118,14 +124,36 @@ def show(rows: Sequence[dict[str, Any]], *, as_json: bool, empty: str) -> None:
     elif not rows:
         typer.echo(empty)
     else:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for number, name in enumerate(rows[0]):
-            # An id that is folded cannot be copied, and in a table of many columns there is no room to spare it.
-            is_whole = number == 0 and len(rows[0]) <= _FEW_COLUMNS
-            table.add_column(name.replace("_", " "), overflow="fold", no_wrap=is_whole)
-        for row in rows:
-            table.add_row(*(_cell(value) for value in row.values()))
-        Console().print(table)
+        _show_table(rows)
+
+
+def _show_table(rows: Sequence[dict[str, Any]]) -> None:
+    """A table; but one row below the other where a terminal is too narrow for it without words torn apart."""
+    console = Console()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    wanted = Measurement.get(console, console.options.update(max_width=_NO_LIMIT), table)
+    if not console.is_terminal:  # a file or another program, in which lines are as long as they are
+        console.width = wanted.maximum
+    if wanted.minimum <= console.width:
+        console.print(table)
+        return
+    for number, row in enumerate(rows):
+        if number:
+            console.print()
+        _show_facts(row)
+
+
+def _show_facts(facts: Mapping[str, Any]) -> None:
+    """Names and values, one below the other; what is unknown is left out."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in facts.items():
+        if value not in (None, [], {}):
+            table.add_row(name.replace("_", " "), _cell(value))
+    Console().print(table)
 
 
 def show_json(value: Any) -> None:
@@ -138,11 +166,7 @@ def show_sections(sections: Mapping[str, Mapping[str, Any] | Sequence[dict[str, 
     for title, content in sections.items():
         typer.secho(f"\n{title}", bold=True)
         if isinstance(content, Mapping):
-            table = Table(box=None, pad_edge=False, show_header=False)
-            for name, value in content.items():
-                if value not in (None, [], {}):
-                    table.add_row(name.replace("_", " "), _cell(value))
-            Console().print(table)
+            _show_facts(content)
         else:
             show(content, as_json=False, empty="none")
 
@@ -161,7 +185,7 @@ def _plain(value: Any) -> Any:
 
 def _cell(value: Any) -> Text:
     """A cell of a table: what looks like a colour or a link in somebody's text stays text."""
-    return Text(_words(value), overflow="fold")
+    return Text(visible(_words(value)), overflow="fold")
 
 
 def _words(value: Any) -> str:

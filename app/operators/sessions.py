@@ -30,6 +30,7 @@ IDLE: Final = timedelta(hours=2)
 _KEPT: Final = timedelta(days=30)
 # `seen_at` is written no more often than this.
 _SEEN_EVERY: Final = timedelta(minutes=1)
+CHANGED: Final = "The account was changed while you signed in. Please sign in again."
 
 
 class Method(StrEnum):
@@ -69,9 +70,17 @@ async def begin(context: Context, operator: Operator, browser: Browser, method: 
         browser: where it is.
         method: how it was proved.
         before: the token that the browser carried until now; what it opened is closed.
+
+    Raises:
+        Refused: since the proof the account was disabled, or has got another password.
     """
     token, now = secrets.token_urlsafe(32), context.clock()
     async with context.database.transaction() as session:
+        # Whoever disables the account or sets a password ends its sessions: none may begin beside that.
+        account = await session.get_one(Operator, operator.id, with_for_update={"read": True})
+        is_same = method is Method.OPEN_ID or account.password_set_at == operator.password_set_at
+        if account.disabled_at is not None or not is_same:
+            raise Refused(CHANGED)
         await session.execute(
             update(OperatorSession)
             .where(OperatorSession.token_digest == _digest(before), OperatorSession.revoked_at.is_(None))

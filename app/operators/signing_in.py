@@ -11,6 +11,7 @@ from app.errors import Refused
 from app.operators import accounts, attempts, passwords, second_factor
 from app.operators.attempts import Browser
 from app.operators.models import Operator
+from app.operators.sessions import CHANGED
 
 _log = structlog.get_logger(__name__)
 
@@ -43,16 +44,29 @@ async def prove_password(context: Context, email: str, password: str, browser: B
     return operator
 
 
-async def prove_code(context: Context, operator_id: UUID, code: str, browser: Browser) -> Operator:
+def first_step(operator: Operator) -> str:
+    """What a browser carries, signed, that has proved the password: it is worth nothing once there is a newer one."""
+    return f"{operator.id} {operator.password_set_at}"
+
+
+async def prove_code(context: Context, step: str, code: str, browser: Browser) -> Operator:
     """The operator who has proved the password before, and now the second factor: a code, or a recovery code.
 
+    Args:
+        context: as everywhere.
+        step: of `first_step`.
+        code: as it was typed.
+        browser: where it was.
+
     Raises:
-        Refused: it is wrong or used, or there were too many wrong ones lately.
+        Refused: it is wrong or used, there were too many wrong ones lately, or the password is another one by now.
     """
     async with context.database.transaction() as session:
-        operator = await session.get_one(Operator, operator_id)
+        operator = await session.get_one(Operator, UUID(step.partition(" ")[0]))
     await attempts.count(context, operator.email, browser)
-    if operator.disabled_at is not None or not await second_factor.spend(context, operator_id, code):
+    if step != first_step(operator):
+        raise Refused(CHANGED)
+    if operator.disabled_at is not None or not await second_factor.spend(context, operator.id, code):
         _log.warning("operator sign-in failed at the second step", address=browser.address)
         raise Refused(WRONG_CODE)
     return operator

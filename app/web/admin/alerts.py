@@ -1,9 +1,10 @@
 """What needs somebody's attention, what did, and how the team is told."""
 
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Request, Response
+from pydantic import Field
 
 from app.context import Context
 from app.errors import Refused
@@ -22,6 +23,9 @@ _PAGE: Final = f"{PATH}/alerts"
 _SHOWN: Final = 100
 _PAST: Final = 50
 
+# What the database takes for one.
+Id = Annotated[int, Field(ge=0, lt=2**63)]
+
 
 @router.get("")
 async def show(
@@ -29,7 +33,7 @@ async def show(
     context: OpenContext,
     operator: Viewer,
     before: datetime | None = None,
-    before_id: int = 0,
+    before_id: Id = 0,
 ) -> Response:
     """Open alerts, past ones, the ways to the team."""
     return await _page(request, context, operator, before=None if before is None else (before, before_id))

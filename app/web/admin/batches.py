@@ -1,5 +1,6 @@
 """Many at once: what an order would do, the order itself, and how far it is."""
 
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
@@ -25,6 +26,7 @@ router = APIRouter(prefix="/batches")
 
 _PAGE: Final = f"{PATH}/batches"
 _COLUMNS: Final = ("uuid", "name", "plan", "state", "outcome", "message", "begun_at", "ended_at")
+_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 Verb = Literal["pause", "resume", "cancel"]
 _VERBS: Final[Mapping[Verb, Any]] = {
     "pause": (batches.pause, "The batch is paused. What has begun finishes."),
@@ -68,7 +70,7 @@ async def order(request: Request, context: OpenContext, operator: Operator) -> R
             query=form.get("q", ""),
             parameters=form,
             reason=form.get("reason", ""),
-            number=int(number) if number.isascii() and number.isdigit() else None,
+            number=int(number) if _NUMBER.fullmatch(number) else None,
         )
     except Refused as refused:
         return await _new(request, context, operator, form, 422, alert=refused.message)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from app.context import Context
@@ -28,6 +29,8 @@ _RUNS: Final = 20
 _MOST_REPAIRS: Final = 50
 # A platform's router gives up a request after thirty seconds: what is left then is not begun.
 _LONGEST_WORK: Final = timedelta(seconds=20)
+# What the database takes for one.
+Id = Annotated[int, Field(ge=0, lt=2**63)]
 _KINDS: Final = {
     "orphan": "only here",
     "ghost": "only at Heroku",
@@ -65,7 +68,7 @@ async def progress(request: Request, context: OpenContext, operator: Viewer) -> 
 
 
 @router.get("/{id_}")
-async def show(request: Request, context: OpenContext, operator: Viewer, id_: UUID, after: int = 0) -> Response:
+async def show(request: Request, context: OpenContext, operator: Viewer, id_: UUID, after: Id = 0) -> Response:
     """One comparison."""
     run = await _run(context, id_)
     values = await _findings(context, run, after)
@@ -78,7 +81,7 @@ async def confirm(
     context: OpenContext,
     operator: Operator,
     id_: UUID,
-    difference: Annotated[Sequence[int], Query()] = (),
+    difference: Annotated[Sequence[Id], Query()] = (),
 ) -> Response:
     """What would be done about the selected differences, and the form that asks why."""
     return await _confirmation(request, context, operator, await _run(context, id_), difference)

@@ -1,7 +1,6 @@
 """Coming in with a password, and a code where there is a second factor; leaving."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -41,7 +40,7 @@ async def sign_in(request: Request, context: OpenContext) -> Response:
     except Refused as refused:
         return await sign_in_page(request, context, wanted, 422, alert=refused.message, email=email)
     if operator.totp_confirmed_at is not None:
-        return _code_page(request, request.app.state.second_step_signer.sign(str(operator.id)), wanted)
+        return _code_page(request, request.app.state.second_step_signer.sign(signing_in.first_step(operator)), wanted)
     return await come_in(request, context, operator, Method.PASSWORD, wanted)
 
 
@@ -51,14 +50,12 @@ async def second_step(request: Request, context: OpenContext) -> Response:
     refuse_other_sites(request, context)
     form = await read_form(request)
     step, wanted = form.get("step", ""), form.get("next", PATH)
-    operator_id = request.app.state.second_step_signer.value(step)
-    if operator_id is None:
+    proved = request.app.state.second_step_signer.value(step)
+    if proved is None:
         alert = "That took too long. Please sign in again."
         return await sign_in_page(request, context, wanted, 422, alert=alert)
     try:
-        operator = await signing_in.prove_code(
-            context, UUID(operator_id), form.get("code", ""), browser_of(request, context)
-        )
+        operator = await signing_in.prove_code(context, proved, form.get("code", ""), browser_of(request, context))
     except Refused as refused:
         return _code_page(request, step, wanted, 422, alert=refused.message)
     return await come_in(request, context, operator, Method.PASSWORD_AND_CODE, wanted)
