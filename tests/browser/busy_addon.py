@@ -60,7 +60,7 @@ async def make_busy(rig: Rig) -> Mapping[str, str]:
         "batch": str(done),
         "paused": str(running),
         "run": str(run),
-        "difference": str((await reconciliation.differences(context, run))[0].id),
+        "difference": str(next(one.id for one in await reconciliation.differences(context, run) if one.repair)),
     }
 
 
