@@ -1,11 +1,12 @@
 """The record of every HTTP exchange with the add-on, in both directions, with a verdict and without secrets."""
 
-from collections.abc import Mapping
+import base64
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
-from .masking import masked_body, masked_headers, masked_text, masked_url
+from .masking import masked_body, masked_headers, masked_text, masked_url, secrets_sent
 from .records import Direction, Exchange, Finding
 from .world import World
 
@@ -36,8 +37,7 @@ def record_exchange(
     findings: list[Finding],
     addon_id: str | None,
 ) -> Exchange:
-    secrets = _known_secrets(world)
-
+    secrets = _longest_first([*_known_secrets(world), *secrets_sent(request.headers, request.body)])
     is_about_config = "/config-vars" in url  # also of an address that is nearly right
 
     def body_of(message: Message, *, is_config: bool) -> str:
@@ -84,10 +84,7 @@ def _make_room(world: World) -> None:
 
 
 def _known_secrets(world: World) -> list[str]:
-    """List what must be masked wherever it turns up, as in an error text that quotes a connection URL.
-
-    Long ones come first: what is masked within another secret would leave the rest of that one to be read.
-    """
+    """List what must be masked wherever it turns up, as in an error text that quotes a connection URL."""
     offer, people = world.offer, world.oauth
     values = [value for addon in world.addons.values() for value in addon.config.values()]
     values += [*world.grants, *world.access_tokens, *world.refresh_tokens]
@@ -98,4 +95,10 @@ def _known_secrets(world: World) -> list[str]:
         authorization = webhook.authorization or ""
         values += [webhook.secret, authorization, authorization.rpartition(" ")[2]]
     values += [offer.password, offer.sso_salt, offer.client_secret]
-    return sorted({secret for secret in values if len(secret) >= _SHORTEST_SECRET}, key=len, reverse=True)
+    values.append(base64.b64encode(f"{offer.slug}:{offer.password}".encode()).decode())
+    return _longest_first(values)
+
+
+def _longest_first(secrets: Iterable[str]) -> list[str]:
+    """Sort them: what is masked within another secret would leave the rest of that one to be read."""
+    return sorted({secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}, key=len, reverse=True)

@@ -1,5 +1,6 @@
 """Secrets out of what is kept of an exchange: a page that shows traffic must not show passwords."""
 
+import base64
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -92,6 +93,43 @@ def masked_body(body: bytes, content_type: str, known_secrets: Collection[str], 
     return text if len(text) <= _KEPT_CHARACTERS else f"{text[:_KEPT_CHARACTERS]}\n… {len(text)} characters in all"
 
 
+def secrets_sent(headers: Mapping[str, str], body: bytes) -> list[str]:
+    """List what a request proves itself with or hands over; whoever answers may repeat it, under any name."""
+    found = []
+    for name, value in headers.items():
+        if name.lower() == "authorization":
+            credentials = value.rpartition(" ")[2]
+            found += [credentials, _decoded(credentials).partition(":")[2]]
+        elif name.lower() == "cookie":
+            found += [pair.partition("=")[2] for pair in value.split("; ")]
+    if len(body) <= _MOST_READ_BYTES:
+        text = body.decode("utf-8", "replace")
+        try:
+            found += _secret_values(json.loads(text))
+        except (ValueError, RecursionError):
+            found += [value for key, value in parse_qsl(text) if key in _SECRET_KEYS]
+    return found
+
+
+def _decoded(credentials: str) -> str:
+    try:
+        return base64.b64decode(credentials).decode("utf-8", "replace")
+    except ValueError:
+        return ""
+
+
+def _secret_values(value: Any) -> Iterator[str]:
+    """Yield the texts in parsed JSON that are secret by their name."""
+    if isinstance(value, list):
+        for inner in value:
+            yield from _secret_values(inner)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            if name in _SECRET_KEYS and isinstance(inner, str):
+                yield inner
+            yield from _secret_values(inner)
+
+
 def _masked_pairs(text: str) -> list[tuple[str, str]]:
     pairs = parse_qsl(text, keep_blank_values=True)
     return [(key, MASK if key in _SECRET_KEYS else value) for key, value in pairs]
@@ -109,11 +147,11 @@ def _replaced(known_secrets: Collection[str], text: str) -> str:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Yield every text in parsed JSON, other than names."""
+    """Yield every text in parsed JSON, names too."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
+        for inner in [*value, *value.values()] if isinstance(value, dict) else value:
             yield from _strings(inner)
 
 
@@ -129,10 +167,10 @@ def _masked(value: Any, known_secrets: Collection[str], key: str = "") -> Any:
     if not isinstance(value, dict):
         return value
     if key in {"config", "env"}:
-        return {name: None if inner is None else MASK for name, inner in value.items()}
+        return {masked_text(name, known_secrets): None if inner is None else MASK for name, inner in value.items()}
     secret_keys = _SECRET_KEYS | {"value"} if _is_pair(value) else _SECRET_KEYS
     return {
-        name: MASK
+        masked_text(name, known_secrets): MASK
         if name in secret_keys and inner and not isinstance(inner, dict | list)
         else _masked(inner, known_secrets, name)
         for name, inner in value.items()

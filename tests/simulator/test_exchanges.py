@@ -1,6 +1,10 @@
+import base64
+import json
 import re
 
 import pytest
+
+from app.simulator.exchanges import Message, record_exchange
 
 DATABASE_URL = "postgres://user:hunter2hunter2@db.example.com/one"
 
@@ -99,3 +103,32 @@ async def test_calls_are_listed_by_their_start(sim, http, addon, token_for, cloc
     await sim.calls.provision("shop", "basic")
     page = (await http.get("/marketplace/exchanges?live")).text
     assert page.index("add-on → tokens") < page.index("Heroku → add-on")
+
+
+async def test_an_answer_that_repeats_its_request_gives_no_secret_away(sim):
+    """Not the credentials as they were sent, nor a grant that has been used up, nor a token under another name."""
+    addon = sim.world.install(sim.world.app("shop"), "basic", name=None, options={})
+    password, salt, token = sim.world.offer.password, sim.world.offer.sso_salt, "f00dfeed" * 5
+    credentials = base64.b64encode(f"{sim.world.offer.slug}:{password}".encode()).decode()
+    almost = base64.b64encode(f"acme:{password[:-1]}".encode()).decode()
+    sent = Message(
+        {"Authorization": f"Basic {almost}", "Cookie": "s=session-0123456789"},
+        json.dumps({"oauth_grant": {"code": "used-up-grant"}, "token": token}).encode(),
+    )
+    said = f"{credentials} {almost} {password[:-1]} session-0123456789 used-up-grant {token} {salt}"
+    for body in ({"you": said}, {said: "x"}, {"config": {said: "x"}}, [said]):
+        exchange = record_exchange(
+            sim.world,
+            direction="add-on",
+            method="POST",
+            url="http://addon.test/heroku/resources",
+            request=sent,
+            status=200,
+            answer=Message({"X-Echo": said, "Content-Type": "application/json"}, json.dumps(body).encode()),
+            at=sim.world.now(),
+            seconds=0,
+            findings=[],
+            addon_id=addon.id,
+        )
+        kept = f"{exchange.answer_headers} {exchange.answer_body}"
+        assert [secret for secret in said.split() if secret in kept] == []
