@@ -2,9 +2,9 @@
 
 `may_trip` names the groups of requirements that may notice. A fault with a `manifest` is in that file alone: its keys
 replace those of the manifest's `api`. All checks are run against each fault, with two exceptions: of one with `only`,
-which takes too long for the rest or whose leftovers disturb them, these groups or ids; of one that `is_on_sockets`,
-which takes a process of its own, at most the groups it may trip. `patience`, in seconds, is short where something
-never comes.
+which takes too long for the rest, disturbs them by its leftovers or is theirs alone, these groups or ids; of one that
+`is_on_sockets`, which takes a process of its own, at most the groups it may trip. `patience`, in seconds, is short
+where something never comes.
 """
 
 from collections.abc import Mapping
@@ -30,6 +30,11 @@ def _fault(name: str, sentence: str, *may_trip: str, **manifest: Any) -> Fault:
 def _waiting(name: str, sentence: str, *may_trip: str) -> Fault:
     """Make a fault that lets whoever waits for the background wait in vain."""
     return Fault(name, sentence, frozenset(may_trip) | _BACKGROUND, patience=4)
+
+
+def _narrow(name: str, sentence: str, group: str, *ids: str) -> Fault:
+    """Make a fault that is looked for by these requirements of one group alone."""
+    return Fault(name, sentence, frozenset({group}), only=ids, patience=4)
 
 
 _WITHOUT_TLS = {"base_url": "http://addon.test/heroku/resources", "sso_url": "http://addon.test/sso/login"}
@@ -116,6 +121,12 @@ FAULTS = [
         frozenset({"provision"}),
         only=("provision-is-answered-within-three-seconds",),
     ),
+    _narrow(
+        "declared-region-refused",
+        "A region that the manifest names is refused",
+        "provision",
+        "every-region-of-the-manifest-is-served",
+    ),
     # The background
     _waiting("dead-job-leaves-provisioning", "Work that failed leaves the resource provisioning", "config"),
     _waiting("never-announces", "Heroku is never told that the resource is provisioned", "provision"),
@@ -150,7 +161,38 @@ FAULTS = [
     _fault("retries-at-once", "A failed call is repeated without a pause", "config", "oauth", "races"),
     _fault("token-sent-to-callback-host", "The token goes to whatever host callback_url names", "secrets", "oauth"),
     Fault("restart-forgets-work", "A restart forgets what was under way", frozenset({"races"}), is_on_sockets=True),
+    _narrow(
+        "pushed-config-broken", "A config var named URL is pushed without one", "config", "pushed-config-is-usable"
+    ),
+    _narrow(
+        "two-tries-are-enough", "A call is given up after two tries", "races", "provisioning-outlives-errors-of-heroku"
+    ),
+    _narrow(
+        "announcement-not-repeated",
+        "Telling Heroku is tried once",
+        "races",
+        "announcement-is-repeated-until-heroku-took-it",
+    ),
     # Plan change and deprovision
+    _narrow(
+        "slow-plan-change",
+        "A plan change is done within the request",
+        "plan-change",
+        "plan-change-is-answered-within-three-seconds",
+    ),
+    _narrow(
+        "refused-change-issues-credentials",
+        "A plan change that is refused changes the credentials",
+        "plan-change",
+        "refused-change-changes-nothing",
+    ),
+    _narrow(
+        "slow-deprovision",
+        "A removal is done within the request",
+        "deprovision",
+        "deprovision-is-answered-within-three-seconds",
+    ),
+    _narrow("delete-crashes", "DELETE gets 500", "deprovision", "deprovision-works"),
     _fault("same-plan-refused", "A change to the plan it has is refused", "plan-change", "races"),
     Fault(
         "delete-of-unknown-crashes",
@@ -167,8 +209,12 @@ FAULTS = [
     Fault(
         "delete-leaves-work",
         "Work goes on for what was removed",
-        frozenset({"deprovision"}),
-        only=("deprovision",),
+        frozenset(("deprovision", "races")),
+        only=(
+            "deprovision",
+            "deprovision-in-the-middle-of-provisioning-wins",
+            "nothing-is-pushed-for-what-was-removed",
+        ),
     ),
     _fault("state-changes-on-get", "A GET removes the resource", "robustness"),
     # OAuth
@@ -180,7 +226,27 @@ FAULTS = [
     _fault("refreshes-only-after-expiry", "A token is refreshed after its end, not before", "oauth"),
     _fault("every-401-refreshes", "Two calls at once refresh twice", "oauth"),
     _fault("new-refresh-token-thrown-away", "The old refresh token is used for ever", "oauth"),
+    _narrow(
+        "exchange-within-the-request",
+        "The grant is exchanged within the request",
+        "oauth",
+        "provision-does-not-wait-for-the-exchange",
+    ),
+    _narrow(
+        "one-token-for-all", "One resource's token is used for all", "oauth", "tokens-of-two-resources-are-not-mixed-up"
+    ),
     # SSO
+    _narrow("sso-crashes", "A right form gets 500", "sso", "sso-signs-in"),
+    _narrow("sso-digest-in-latin-1", "Digests are over Latin-1", "sso", "sso-accepts-names-outside-ascii"),
+    _narrow(
+        "sso-unknown-fields-refused",
+        "A form with a field more is refused",
+        "sso",
+        "sso-accepts-fields-it-does-not-know",
+    ),
+    _narrow("sso-clocks-must-agree", "A form is good for half a minute", "sso", "sso-allows-for-slow-clocks"),
+    _narrow("sso-refusal-is-401", "A wrong token is answered 401", "sso", "sso-refusals-are-403"),
+    _narrow("sso-refusal-says-why", "A refusal tells what was wrong", "sso", "sso-refusals-look-alike"),
     _fault("sso-without-age-check", "A form of last year signs in", "sso"),
     _fault("sso-from-the-future", "A form of next year signs in", "sso"),
     _fault("sso-hash-is-constant", "Any token signs in", "sso"),
@@ -196,6 +262,13 @@ FAULTS = [
     _fault("session-kept-at-sign-in", "A session that was there before the sign-in is used", "sso"),
     _fault("cookie-without-flags", "The session's cookie has no HttpOnly and no SameSite", "sso"),
     _fault("any-session-opens-any-resource", "The session of one resource opens another", "sso"),
+    _narrow("dashboard-without-session", "The dashboard's address is enough", "sso", "dashboard-needs-a-session"),
+    _narrow(
+        "session-outlives-the-resource",
+        "The dashboard of a removed resource stays open",
+        "sso",
+        "session-ends-with-the-resource",
+    ),
     _fault("dashboard-shows-all", "The dashboard lists other customers' resources", "sso"),
     _fault("dashboard-may-be-cached", "The dashboard may be cached and framed", "sso"),
     _fault("salt-in-page", "The salt is in the dashboard's page", "sso", "secrets"),

@@ -38,8 +38,11 @@ class Heroku:
     async def call(self, resource: Resource, method: str, path: str, body: Any = None) -> httpx2.Response:
         """Call the platform API for one resource; raises Gone or GaveUp."""
         refreshes = 0
-        for attempt in range(_TRIES):
+        tries = 2 if self._addon.has("two-tries-are-enough") else _TRIES
+        for attempt in range(tries):
             token = await self.token(resource)
+            if self._addon.has("one-token-for-all"):
+                token = next(one.access_token for one in self._addon.store.resources.values() if one.access_token)
             response = await self._send(resource, method, path, body, token)
             status = None if response is None else response.status_code
             self._addon.log(f"Heroku answered {status} to {method} for {resource.uuid}.")
@@ -50,11 +53,13 @@ class Heroku:
                 await self._renew(resource, token)
             elif response is not None and _is_final(response.status_code):
                 return response
-            elif self._addon.has("never-retries"):
+            elif self._addon.has("never-retries") or (
+                self._addon.has("announcement-not-repeated") and path.endswith("/actions/provision")
+            ):
                 raise GaveUp(f"Heroku answered {status}.")
             else:
                 await self._wait(response, attempt)
-        raise GaveUp(f"Heroku did not answer well in {_TRIES} tries.")
+        raise GaveUp(f"Heroku did not answer well in {tries} tries.")
 
     async def _send(self, resource: Resource, method: str, path: str, body: Any, token: str) -> httpx2.Response | None:
         host = self._addon.settings.heroku_url

@@ -77,6 +77,8 @@ class Jobs:
         while resource.pushed != resource.config and not has("config-never-pushed"):
             config = resource.config
             sent = config | {"ACME_KEYS_SECRET": "not-in-the-manifest"} if has("undeclared-config-pushed") else config
+            if has("pushed-config-broken"):
+                sent = sent | {"ACME_KEYS_URL": "keys.acme.example"}
             pairs = [{"name": name, "value": value} for name, value in sent.items()]
             await self._addon.heroku.call(resource, "PATCH", f"/addons/{resource.uuid}/config", {"config": pairs})
             if has("config-pushed-twice"):

@@ -72,10 +72,7 @@ class _PartnerApi:
             else:
                 return self._provision_again(found, body)
         plan = self._plan(body.get("plan"))
-        region = body.get("region")
-        is_sold_there = region is None or (isinstance(region, str) and region in _REGIONS)
-        if not is_sold_there and not has("any-region"):
-            raise Refused(422, "Acme Keys is not available in this region.")
+        self._require_region(body.get("region"))
         if has("options-required"):
             body["options"].items()
         if has("uniqueness-by-query") or has("concurrent-loser-crashes"):
@@ -90,6 +87,8 @@ class _PartnerApi:
         resources[uuid] = resource
         self._addon.store.save()
         self._addon.jobs.start(resource)
+        if has("exchange-within-the-request"):
+            await self._addon.heroku.token(resource)
         if has("slow-provision"):
             await asyncio.sleep(3.1)
         return self._provision_answer(resource)
@@ -140,6 +139,10 @@ class _PartnerApi:
         has = self._addon.has
         resource = self._resource(request, 404)
         body = await read_json_object(self._addon, request)
+        if has("slow-plan-change"):
+            await asyncio.sleep(3.1)
+        if has("refused-change-issues-credentials") and body.get("plan") not in _INSTANT | {resource.plan}:
+            resource.key = secrets.token_hex(16)
         plan = self._plan(body.get("plan"))
         if resource.state != "provisioned":
             raise Refused(422, "This resource is still being created. Please change its plan afterwards.")
@@ -162,6 +165,10 @@ class _PartnerApi:
         if self._addon.has("delete-of-unknown-crashes"):
             del self._addon.store.resources[request.path_params["uuid"]]
             return Response(status_code=204)
+        if self._addon.has("delete-crashes"):
+            raise RuntimeError("Nobody has tried this.")
+        if self._addon.has("slow-deprovision"):
+            await asyncio.sleep(3.1)
         resource = self._resource(request, 410)
         if not self._addon.has("delete-leaves-work"):
             self._addon.jobs.cancel(resource.uuid)
@@ -184,6 +191,14 @@ class _PartnerApi:
             return str(UUID(value))
         except (AttributeError, TypeError, ValueError):
             raise Refused(status, "The uuid is missing, or is no uuid.") from None
+
+    def _require_region(self, region: Any) -> None:
+        served = (
+            _REGIONS - {"amazon-web-services::eu-west-1"} if self._addon.has("declared-region-refused") else _REGIONS
+        )
+        is_served = region is None or (isinstance(region, str) and region in served)
+        if not is_served and not self._addon.has("any-region"):
+            raise Refused(422, "Acme Keys is not available in this region.")
 
     def _plan(self, value: Any) -> str:
         if self._addon.has("any-plan"):

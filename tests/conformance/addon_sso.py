@@ -56,12 +56,18 @@ class Sso:
         try:
             fields = await self._fields(request)
             resource, email = self._proven(fields)
-        except Refused:
+        except Refused as refused:
+            if has("sso-refusal-is-401"):
+                return HTMLResponse(_REFUSED, 401, headers=_PRIVATE)
+            if has("sso-refusal-says-why"):
+                return HTMLResponse(_REFUSED + refused.message, 403, headers=_PRIVATE)
             if has("sso-refusal-redirects"):
                 return RedirectResponse(f"{self._addon.settings.url}/", 303)
             if has("sso-refusal-is-200"):
                 return HTMLResponse(_REFUSED, 200)
             return HTMLResponse(_REFUSED, 403, headers=_PRIVATE)
+        if has("sso-crashes"):
+            raise RuntimeError("Nobody has tried this.")
         session_id = secrets.token_urlsafe(32)
         name = _cookie_name(resource.uuid)
         if has("session-kept-at-sign-in"):
@@ -105,8 +111,11 @@ class Sso:
             self._addon.log(f"Expected {self._digest('sha1', uuid, timestamp)}, salt {self._addon.settings.sso_salt}")
         if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 12):
             raise Refused(403, "The timestamp is no number.")
+        if has("sso-unknown-fields-refused") and "action" in fields:
+            raise Refused(403, "There is a field too many.")
         age = time.time() - int(timestamp)
-        is_too_old = age > _WINDOW_SECONDS and not has("sso-without-age-check")
+        window = 30 if has("sso-clocks-must-agree") else _WINDOW_SECONDS
+        is_too_old = age > window and not has("sso-without-age-check")
         is_too_new = age < -_WINDOW_SECONDS and not has("sso-without-age-check") and not has("sso-from-the-future")
         if is_too_old or is_too_new:
             raise Refused(403, "The form is too old, or from the future.")
@@ -135,7 +144,8 @@ class Sso:
 
     def _digest(self, algorithm: str, uuid: str, *parts: str) -> str:
         text = ":".join([uuid, self._addon.settings.sso_salt, *parts])
-        return hashlib.new(algorithm, text.encode(), usedforsecurity=False).hexdigest()
+        encoding = "latin-1" if self._addon.has("sso-digest-in-latin-1") else "utf-8"
+        return hashlib.new(algorithm, text.encode(encoding, "replace"), usedforsecurity=False).hexdigest()
 
     def _use_once(self, token: str) -> None:
         now = time.time()
@@ -152,15 +162,19 @@ class Sso:
         is_let_in = session is not None and session.ends_at > time.time()
         if not has("any-session-opens-any-resource") and not has("sso-trusts-email"):
             is_let_in = is_let_in and session.uuid == uuid
+        is_let_in = is_let_in or has("dashboard-without-session")
         resource = self._addon.store.resources.get(uuid)
-        if not is_let_in or resource is None or resource.state in {"deprovisioned", "failed"}:
+        is_gone = resource is None or resource.state in {"deprovisioned", "failed"}
+        if not is_let_in or (is_gone and not has("session-outlives-the-resource")):
             return HTMLResponse(_REFUSED, 403, headers=_PRIVATE)
         shown = [resource]
         if has("dashboard-shows-all"):
             shown = [one for one in self._addon.store.resources.values() if one.state == "provisioned"]
         rows = "".join(f"<li>{html.escape(one.uuid)}: {html.escape(one.plan)}" for one in shown)
         salt = f"<!-- {self._addon.settings.sso_salt} -->" if has("salt-in-page") else ""
-        visitor = html.escape(session.email or "a colleague")
+        if has("session-outlives-the-resource"):
+            rows += html.escape(str(resource.pushed))  # what Heroku once got, kept for nothing
+        visitor = html.escape((session and session.email) or "a colleague")
         page = f"<!doctype html><title>Acme Keys</title>{salt}<p>Welcome, {visitor}<ul>{rows}</ul>"
         return HTMLResponse(page, headers={} if has("dashboard-may-be-cached") else _PRIVATE)
 
