@@ -154,5 +154,5 @@ def troubles(resource: Resource, now: datetime) -> list[Trouble]:
 
 def _is_slow(resource: Resource, now: datetime) -> bool:
     changed_at = resource.config_changed_at
-    is_waiting = resource.needs_push and resource.state is State.PROVISIONED
+    is_waiting = resource.needs_push and not resource.is_gone
     return is_waiting and changed_at is not None and changed_at < now - _SLOW_PUSH

@@ -91,7 +91,7 @@ async def present(context: Context) -> Present:
     is_here = Resource.state != State.DEPROVISIONED
     conditions = {
         "provisioning": Resource.state == State.PROVISIONING,
-        "pushes_waiting": and_(Resource.config_version > Resource.pushed_version, Resource.state == State.PROVISIONED),
+        "pushes_waiting": and_(Resource.config_version > Resource.pushed_version, is_here),
         "tokens_refused": and_(Resource.tokens_refused_at.is_not(None), is_here),
         "over_quota": and_(Resource.over_quota_at.is_not(None), is_here),
         "suspended": Resource.suspended_at.is_not(None),

@@ -122,8 +122,9 @@ async def test_pushes_are_counted(key_rig: Rig):
 
 async def test_the_present_counts_what_waits_and_fails(key_rig: Rig):
     uuid = await install(key_rig)
-    await install(key_rig, "standard")
+    being_made = await install(key_rig, "standard")
     async with key_rig.context.database.transaction() as session:
+        await session.execute(text("UPDATE resources SET config_version = 1 WHERE uuid = :u"), {"u": being_made})
         await session.execute(
             text("UPDATE resources SET config_version = 2, tokens_refused_at = now(), over_quota_at = now(),"
                  " suspended_at = now() WHERE uuid = :u"), {"u": uuid},
@@ -133,12 +134,13 @@ async def test_the_present_counts_what_waits_and_fails(key_rig: Rig):
             {"u": uuid},
         )
     now = await overview.present(key_rig.context)
-    assert (now.provisioning, now.pushes_waiting, now.tokens_refused) == (1, 1, 1)
+    # What is being provisioned waits as well: the number is that of the search it leads to.
+    assert (now.provisioning, now.pushes_waiting, now.tokens_refused) == (1, 2, 1)
     assert (now.over_quota, now.suspended, now.kept, now.alerts) == (1, 1, 0, 1)
     assert now.jobs > 0
     await remove(key_rig, uuid)
     now = await overview.present(key_rig.context)
-    assert (now.pushes_waiting, now.tokens_refused, now.over_quota, now.suspended) == (0, 0, 0, 0)
+    assert (now.pushes_waiting, now.tokens_refused, now.over_quota, now.suspended) == (1, 0, 0, 0)
 
 
 async def test_changes_are_worth_their_difference_in_list_prices(key_rig: Rig):
