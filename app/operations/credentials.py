@@ -108,7 +108,14 @@ async def _rotate(context: Context, uuid: UUID, order: Order) -> str:
 
 
 def _why_no_rotation(_context: Context, resource: Resource) -> str | None:
-    return "It has been deprovisioned." if resource.is_gone else rotation.why_no_rotation(resource)
+    """What a customer reads is not for operators, who are the support that it names."""
+    if resource.is_gone:
+        return "It has been deprovisioned."
+    if resource.suspended_at is not None:
+        return "It is suspended: resume it first."
+    if not resource.has_tokens and resource.grant_sealed is None:
+        return "Heroku has never given us tokens for this resource, so its apps could not get new ones."
+    return rotation.why_no_rotation(resource)
 
 
 ROTATE: Final = Action(

@@ -60,7 +60,7 @@ async def _tell_heroku(context: Context, uuid: UUID) -> str:
     except Gone:
         return "Heroku did not know it any more."
     except (Refused, Unauthorized) as error:
-        return f"Heroku did not take the news and may go on listing it: {error}."
+        return f"Heroku did not take the news and may go on listing it: {str(error).rstrip('.')}."
     except (Retry, TimeoutError):
         return "Heroku could not be told and goes on listing it."
     return "Heroku has taken the news and lists it no more."
