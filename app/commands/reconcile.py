@@ -43,7 +43,8 @@ def reconcile(
         return run, found
 
     run, found = in_context(work)
-    show([_row(one) for one in found], as_json=as_json, empty="Heroku and we agree on everything.")
+    agreed = "Heroku and we agree on everything that is older than an hour; what is younger may still be on its way."
+    show([_row(one) for one in found], as_json=as_json, empty=agreed)
     number = sum(run.counts.values())
     typer.echo(f"{run.ours:,} resources here, {run.herokus:,} at Heroku, {number:,} differences.", err=True)
     if number > len(found):

@@ -57,7 +57,7 @@ async def test_a_comparison_is_made_shown_and_an_orphan_ended(key_rig: Rig, comm
         long_ago = key_rig.clock.now.replace(year=2020)
         await session.execute(update(Resource).values(created_at=long_ago, provisioned_at=long_ago))
     assert "Nothing has been compared yet" in (await command("reconcile", "--last")).output
-    assert "Heroku and we agree on everything." in (await command("reconcile")).output
+    assert "Heroku and we agree on everything that is older than an hour" in (await command("reconcile")).output
     key_rig.simulator.world.remove(addons[0], "in silence.")
 
     found = await command("reconcile", "--json")
