@@ -178,6 +178,8 @@ def sessions_(
             await sessions.revoke_all(context, by, operator.id)
         elif end:
             await sessions.revoke(context, by, _session_id(end))
+        if operator.id != by.operator_id:  # as on the pages
+            by.need(Role.OWNER)
         return [
             {
                 "id": session.id,

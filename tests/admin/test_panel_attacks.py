@@ -108,3 +108,11 @@ async def test_what_customers_and_heroku_wrote_gives_a_terminal_no_commands(key_
         assert shown.strip()
         assert not any(not letter.isprintable() and letter != "\n" for letter in shown), words
         assert "root: all is well" not in shown.splitlines()
+
+
+async def test_where_somebody_is_signed_in_only_they_and_owners_are_told(key_rig: Rig, panel_of, command):
+    support, viewer, _ = [await panel_of(role) for role in (Role.SUPPORT, Role.VIEWER, Role.OWNER)]
+    for asking, is_told in ((viewer.email, False), (support.email, True), ("owner@acme.example", True)):
+        result = await command("operators", "sessions", support.email, "--as", asking)
+        assert ("127.0.0.1" in result.output) is is_told, result.output
+        assert (result.exit_code == 0) is is_told
