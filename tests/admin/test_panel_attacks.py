@@ -12,6 +12,7 @@ from sqlalchemy import func, select, update
 
 from app.errors import Refused
 from app.operations import reconciliation
+from app.operations.actions import ACTIONS
 from app.operators import accounts, second_factor, sessions, signing_in
 from app.operators.attempts import Browser
 from app.operators.models import Operator, OperatorSession
@@ -116,3 +117,17 @@ async def test_where_somebody_is_signed_in_only_they_and_owners_are_told(key_rig
         result = await command("operators", "sessions", support.email, "--as", asking)
         assert ("127.0.0.1" in result.output) is is_told, result.output
         assert (result.exit_code == 0) is is_told
+
+
+async def test_of_a_plan_that_was_deleted_from_the_code_every_action_says_so(key_rig: Rig, panel_of):
+    _, addon = await installed(key_rig)
+    async with key_rig.context.database.transaction() as session:
+        await session.execute(update(Resource).where(Resource.uuid == UUID(addon.id)).values(plan="deleted"))
+    panel = await panel_of(Role.OWNER)
+    for action in ACTIONS:
+        page = f"/admin/resources/{addon.id}/actions/{action}"
+        shown = await panel.http.get(page)
+        assert shown.status_code == 200, action
+        assert "is not in the price list any more" in shown.text, action
+        done = await panel.post("/admin/account", page, reason="To see", name=(await key_rig.resource(addon.id)).name)
+        assert done.status_code == 422, action

@@ -71,9 +71,11 @@ async def _page(
     alert: str | None = None,
     typed: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
-    parameters = [(parameter, await parameter.choices(context, resource)) for parameter in action.parameters]
-    nothing_to_choose = next((parameter.no_choices for parameter, choices in parameters if not choices), None)
-    why_not = action.refusal(context, resource) or nothing_to_choose
+    why_not = action.refusal(context, resource)
+    # What cannot be done has nothing to choose; of a plan that is no longer known nobody can tell even that.
+    asked = () if why_not else action.parameters
+    parameters = [(parameter, await parameter.choices(context, resource)) for parameter in asked]
+    why_not = why_not or next((parameter.no_choices for parameter, choices in parameters if not choices), None)
     return render_page(
         request,
         operator,
