@@ -136,5 +136,6 @@ def verify(
             )
     else:
         typer.secho(f"The audit log is broken. {verdict.fault}", err=True, fg="red")
-        typer.echo(f"{verdict.links:,} links before that are good. Head: {verdict.head}")
+        typer.echo(f"The {verdict.links:,} links before that are good. The newest head is {verdict.head}.")
+        typer.echo("Keep a copy of the database as it is now, before anybody mends anything.")
     raise typer.Exit(0 if verdict.fault is None else 1)

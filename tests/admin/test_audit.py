@@ -264,6 +264,7 @@ async def test_the_page_says_how_far_the_chain_is_and_whether_it_holds(key_rig: 
         head = await find_head(session)
     shown = (await panel.http.get("/admin/audit")).text
     assert ">broken<" in shown
+    assert "Keep a copy of that as it is now" in shown
     assert head.digest.hex() in shown
 
 
