@@ -72,6 +72,8 @@ class Wire:
                 )
         except AnswerTooLong as error:
             findings.append(problem(str(error)))
+        except httpx2.InvalidURL:
+            findings.append(problem("The add-on gave an address, or an id for one, that no request can be sent to."))
         except (TimeoutError, httpx2.HTTPError):
             pass  # no answer is an answer here: the check decides what it means
         seconds = time.perf_counter() - started

@@ -135,3 +135,10 @@ async def test_a_log_that_is_not_there_is_not_said_to_be_clean(tmp_path):
         bench.target = replace(bench.target, log_file=str(tmp_path / "missing.log"))
         (result,) = await run(bench, [log_has_no_secrets])
     assert (result.outcome, result.reason) == ("skipped", "The file of --log-file is not there: nothing was read.")
+
+
+async def test_an_address_from_the_add_on_that_is_none_is_not_the_checkers_failure():
+    async with bench_with() as bench:
+        answer = await bench.delete("bell\x07")
+    assert answer.status is None
+    assert "no request can be sent to" in answer_text(answer.exchange)
