@@ -175,6 +175,7 @@ async def _page(
         measures = await usage_since(session, resource.uuid, now - MEMORY)
         events = await events_for_customer(session, resource.uuid)
     stage = _rotation(resource, now)
+    plan = context.plans.get(resource.plan)  # one that was deleted from the code although somebody has it
     return render(
         request,
         "dashboard.html",
@@ -185,7 +186,7 @@ async def _page(
         names=list(values or resource.config(context.keys)),
         values=values,
         bars=[bar(usage, now) for usage in measures],
-        snippets=context.plans[resource.plan].driver.snippets(),
+        snippets=plan.driver.snippets() if plan is not None else (),
         rotation=stage,
         # Not while values are shown: they would go away by themselves. Nor for hours.
         is_watched=values is None and stage not in {Rotation.NONE, Rotation.OVERLAP},

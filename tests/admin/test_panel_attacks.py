@@ -131,3 +131,5 @@ async def test_of_a_plan_that_was_deleted_from_the_code_every_action_says_so(key
         assert "is not in the price list any more" in shown.text, action
         done = await panel.post("/admin/account", page, reason="To see", name=(await key_rig.resource(addon.id)).name)
         assert done.status_code == 422, action
+    visit = await panel.post("/admin/account", f"/admin/resources/{addon.id}/open-dashboard", reason="To see")
+    assert (visit.status_code, visit.url.path) == (200, f"/dashboard/{addon.id}")
