@@ -5,6 +5,7 @@ import contextlib
 import getpass
 import json
 import logging
+import os
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -136,7 +137,7 @@ def _show_table(rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     wanted = Measurement.get(console, console.options.update(max_width=_NO_LIMIT), table)
-    if not console.is_terminal:  # a file or another program, in which lines are as long as they are
+    if not console.is_terminal and "COLUMNS" not in os.environ:  # in a file lines are as long as they are
         console.width = wanted.maximum
     if wanted.minimum <= console.width:
         console.print(table)

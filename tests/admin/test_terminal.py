@@ -14,8 +14,10 @@ ROWS = [
 ]
 
 
-def shown(monkeypatch, capsys, columns: int, *, is_terminal: bool) -> list[str]:
-    monkeypatch.setenv("COLUMNS", str(columns))
+def shown(monkeypatch, capsys, columns: int | None, *, is_terminal: bool) -> list[str]:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", str(columns))
     for name, value in {"TTY_COMPATIBLE": "1" if is_terminal else "0", "NO_COLOR": "1"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("FORCE_COLOR", raising=False)
@@ -24,7 +26,7 @@ def shown(monkeypatch, capsys, columns: int, *, is_terminal: bool) -> list[str]:
     return [line.rstrip() for line in plain.splitlines()]
 
 
-@pytest.mark.parametrize(("columns", "is_terminal"), [(120, True), (60, False)])
+@pytest.mark.parametrize(("columns", "is_terminal"), [(120, True), (None, False)])
 def test_a_table_has_a_line_for_each_row(monkeypatch, capsys, columns, is_terminal):
     lines = shown(monkeypatch, capsys, columns, is_terminal=is_terminal)
     assert [line.split() for line in lines] == [
