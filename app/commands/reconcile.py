@@ -46,7 +46,8 @@ def reconcile(
     agreed = "Heroku and we agree on everything that is older than an hour; what is younger may still be on its way."
     show([_row(one) for one in found], as_json=as_json, empty=agreed)
     number = sum(run.counts.values())
-    typer.echo(f"{run.ours:,} resources here, {run.herokus:,} at Heroku, {number:,} differences.", err=True)
+    ours, things = ("" if run.ours == 1 else "s"), "difference" if number == 1 else "differences"
+    typer.echo(f"{run.ours:,} resource{ours} here, {run.herokus:,} at Heroku, {number:,} {things}.", err=True)
     if number > len(found):
         typer.echo(f"Only the first {len(found):,} are kept: mend them and compare again.", err=True)
     if run.caution is not None:

@@ -64,7 +64,7 @@ async def test_a_comparison_is_made_shown_and_an_orphan_ended(key_rig: Rig, comm
     assert found.exit_code == 0, found.output
     (orphan,) = json.loads(found.stdout)
     assert (orphan["uuid"], orphan["kind"], orphan["repair"]) == (addons[0].id, "orphan", "deprovision")
-    assert "7 resources here, 6 at Heroku, 1 differences." in found.stderr
+    assert "7 resources here, 6 at Heroku, 1 difference." in found.stderr
 
     why_not = await command("reconcile", "--apply", str(orphan["id"]))
     assert (why_not.exit_code, "Say why" in why_not.output) == (1, True)
