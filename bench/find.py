@@ -1,6 +1,8 @@
 """How long pages of the list take: `python -m bench.find --database-url SMALL --database-url LARGE`.
 
-Each page is asked for over HTTP on this machine, as a browser would: signing, rendering and all. Prints Markdown.
+Each page is asked for over HTTP on this machine, as a browser would: session, search, rendering and all. Beside the
+time that passed stands the processor time that the panel and its connections to the database used: it hardly depends on
+what else the machine does. Prints Markdown.
 """
 
 import os
@@ -82,27 +84,50 @@ COMPARED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """Milliseconds of several times."""
+    """Milliseconds of several times; `processor` is their mean, None where the machine does not tell."""
 
     median: float
     p95: float
+    processor: float | None
 
     def __str__(self) -> str:
-        return f"{_words(self.median)} / {_words(self.p95)}"
+        processor = "" if self.processor is None else f" ({_words(self.processor)})"
+        return f"{_words(self.median)} / {_words(self.p95)}{processor}"
 
 
-def measure(http: httpx2.Client, panel: Panel, times: int, **parameters: Any) -> Took:
+class Meter:
+    """The processor time of a panel and of its connections to the database. Helpers that Postgres starts for one query
+    alone are not in it.
+    """
+
+    def __init__(self, url: str, panel: Panel) -> None:
+        with psycopg.connect(url.replace("+psycopg", "")) as connection:
+            query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            self._processes = [panel.process, *(pid for (pid,) in connection.execute(query))]
+
+    def read(self) -> float:
+        """Milliseconds since they began; 0 where the machine does not tell."""
+        files = (file for pid in self._processes for file in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+        return sum(int(file.read_text().split()[0]) for file in files) / 1e6
+
+
+def measure(http: httpx2.Client, url: str, panel: Panel, times: int, **parameters: Any) -> Took:
     """How long a page takes after it was asked for once."""
     address = f"{panel.url}?{urlencode(parameters)}"
     taken = []
+    meter, begun_at = None, 0.0
     for number in range(times + 1):
+        if number == 1:
+            meter = Meter(url, panel)
+            begun_at = meter.read()
         started = time.perf_counter()
         answer = http.get(address, cookies=dict(panel.cookies), timeout=_TIMEOUT_SECONDS)
         if number:
             taken.append((time.perf_counter() - started) * 1000)
         if answer.status_code not in {200, 303}:
             raise SystemExit(f"{panel.name} answered {answer.status_code} to {parameters}.")
-    return Took(statistics.median(taken), sorted(taken)[max(round(times * 0.95) - 1, 0)])
+    processor = (meter.read() - begun_at) / times if meter and begun_at else None
+    return Took(statistics.median(taken), sorted(taken)[max(round(times * 0.95) - 1, 0)], processor)
 
 
 def _words(milliseconds: float) -> str:
@@ -130,7 +155,7 @@ def ask_ours(http: httpx2.Client, url: str, times: int) -> tuple[int, dict[str, 
     with ours(url) as panel:
         for words in (words for group in SEARCHES.values() for words in group):
             places: tuple[dict[str, str], ...] = ({}, {"before": str(middle)}, {"before": str(last)})
-            taken[words] = [measure(http, panel, times, q=words, **place) for place in places]
+            taken[words] = [measure(http, url, panel, times, q=words, **place) for place in places]
     return number, taken
 
 
@@ -141,10 +166,10 @@ def compare(http: httpx2.Client, url: str, folder: Path) -> list[list[str]]:
     with ours(url) as panel, peers(url, folder) as others:
         for label, words, wanted in COMPARED:
             page = min(wanted, max(number // 50, 1))
-            row = [label, str(measure(http, panel, _TIMES, **_of_ours(url, words, (page - 1) * 50)))]
+            row = [label, str(measure(http, url, panel, _TIMES, **_of_ours(url, words, (page - 1) * 50)))]
             for other in others:
                 parameters = {"page": page, **({other.search: words} if words else {})}
-                row.append(str(measure(http, other, _PEER_TIMES, **parameters)))
+                row.append(str(measure(http, url, other, _PEER_TIMES, **parameters)))
             table.append(row)
     return table
 
@@ -167,7 +192,8 @@ def report(urls: Sequence[str], times: int = _TIMES, *, with_peers: bool = True)
         http = stack.enter_context(httpx2.Client())
         asked = [ask_ours(http, url, times) for url in urls]
         heads = [f"{place}, {number:,}" for number, _ in asked for place in ("top", "middle", "end")]
-        typer.echo(f"Median / 95th percentile in ms of {times} pages; load of the machine {os.getloadavg()[0]:.1f}\n")
+        load = f"load of the machine {os.getloadavg()[0]:.1f}"
+        typer.echo(f"Median / 95th percentile (processor time) in ms of {times} pages; {load}\n")
         _row(["search", *heads])
         _row(["---", *["---:"] * len(heads)])
         for group, searches in SEARCHES.items():

@@ -22,6 +22,7 @@ from app.operators import accounts, sessions
 from app.operators.attempts import Browser
 from app.operators.roles import Actor, Role
 from app.settings import read_settings
+from app.web.admin.access import COOKIE
 
 PROJECT: Final = Path(__file__).parent.parent
 # What the comparison is made with; installed into an environment of its own.
@@ -39,12 +40,14 @@ class Panel:
         url: of its list of resources.
         search: the parameter that carries the words.
         cookies: of an operator who is signed in.
+        process: its id.
     """
 
     name: str
     url: str
     search: str
     cookies: Mapping[str, str]
+    process: int
 
 
 @contextmanager
@@ -63,13 +66,8 @@ def ours(database_url: str) -> Iterator[Panel]:
     }
     token = asyncio.run(_signed_in(environment))
     command = [sys.executable, "-m", "app", "web", "--host", "127.0.0.1"]
-    with _served(command, environment, f"http://127.0.0.1:{port}/admin/sign-in"):
-        yield Panel("ours", f"http://127.0.0.1:{port}/admin/resources", "q", {sessions_cookie(): token})
-
-
-def sessions_cookie() -> str:
-    """The name under which a browser carries an operator's session."""
-    return "operator"
+    with _served(command, environment, f"http://127.0.0.1:{port}/admin/sign-in") as process:
+        yield Panel("ours", f"http://127.0.0.1:{port}/admin/resources", "q", {COOKIE: token}, process)
 
 
 async def _signed_in(environment: Mapping[str, str]) -> str:
@@ -93,15 +91,15 @@ def peers(database_url: str, folder: Path) -> Iterator[list[Panel]]:
     modules = [str(PROJECT / "bench" / "peers" / name) for name in ("sqladmin_app.py", "starlette_admin_app.py")]
     environments = [{"DATABASE_URL": database_url, "PORT": str(port)} for port in ports]
     with (
-        _served([str(python), modules[0]], environments[0], urls[0]),
-        _served([str(python), modules[1]], environments[1], urls[1]),
+        _served([str(python), modules[0]], environments[0], urls[0]) as first,
+        _served([str(python), modules[1]], environments[1], urls[1]) as second,
     ):
         names = [peer.partition("==")[0] for peer in PEERS]
-        yield [Panel(name, url, search, {}) for name, url, search in zip(names, urls, ("search", "q"), strict=True)]
+        yield [Panel(names[0], urls[0], "search", {}, first), Panel(names[1], urls[1], "q", {}, second)]
 
 
 @contextmanager
-def _served(command: list[str], environment: Mapping[str, str], url: str) -> Iterator[None]:
+def _served(command: list[str], environment: Mapping[str, str], url: str) -> Iterator[int]:
     server = subprocess.Popen(  # noqa: S603 - our own words and paths
         command, cwd=PROJECT, env={"PATH": os.environ["PATH"], **environment}, stdout=subprocess.DEVNULL
     )
@@ -111,7 +109,7 @@ def _served(command: list[str], environment: Mapping[str, str], url: str) -> Ite
             if server.poll() is not None or time.monotonic() > give_up_at:
                 raise SystemExit(f"{command} does not answer.")
             time.sleep(0.2)
-        yield
+        yield server.pid
     finally:
         server.terminate()
         server.wait(_PATIENCE_SECONDS)
