@@ -136,6 +136,7 @@ def verify(
             )
     else:
         typer.secho(f"The audit log is broken. {verdict.fault}", err=True, fg="red")
-        typer.echo(f"The {verdict.links:,} links before that are good. The newest head is {verdict.head}.")
+        good = "links agree with each other" if verdict.is_unbroken else "links before that are good"
+        typer.echo(f"The {verdict.links:,} {good}. The newest head is {verdict.head}.")
         typer.echo("Keep a copy of the database as it is now, before anybody mends anything.")
     raise typer.Exit(0 if verdict.fault is None else 1)

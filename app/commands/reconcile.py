@@ -16,7 +16,8 @@ _PAGE = 1_000
 
 def reconcile(
     apply: Annotated[
-        list[int] | None, typer.Option("--apply", metavar="ID", help="Repair this difference; repeat it for more.")
+        list[int] | None,
+        typer.Option("--apply", metavar="ID", min=1, max=2**63 - 1, help="Repair this difference; repeat it for more."),
     ] = None,
     reason: Reason = "",
     actor: As = None,

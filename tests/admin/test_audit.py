@@ -282,6 +282,7 @@ async def test_the_command_verifies_and_its_exit_code_says_what_it_found(key_rig
     lost = await command("audit", "verify", "--json", "--expect", "ab" * 32)
     assert lost.exit_code == 1
     assert "expected digest" in json.loads(lost.stdout)["fault"]
+    assert not (await audit_log.chain_state(key_rig.context)).is_broken  # it is not altered: nobody is alerted
     await tamper(key_rig, "UPDATE events SET text = 'x' WHERE id = 2")
     bad = await command("audit", "verify")
     assert bad.exit_code == 1
