@@ -10,15 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from acme import acme_manifest
 from deployed_acme import TESTS, deployed
 from rig import environment
 
 PROJECT = TESTS.parent
-
-# As long as the proof of the checks is under way, so is this, on another processor.
-pytestmark = pytest.mark.xdist_group("our-own-addon")
 
 PRODUCTION = {
     "base_url": "https://acme-postgres.example.com/heroku/resources",

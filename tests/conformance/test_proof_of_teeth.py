@@ -7,9 +7,6 @@ from proof import TABLE, Seen, failed, observe, observe_alone, row, seen, seen_w
 
 from app.conformance.requirements import ALL
 
-# Everything is observed once, for all tests: they belong in one process.
-pytestmark = pytest.mark.xdist_group("proof")
-
 # What the correct add-on is not asked, and the beginning of the reason that it is told.
 SKIPPED = {
     "deprovision-in-the-background-is-announced": "This add-on does not deprovision in the background",
