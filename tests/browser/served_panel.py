@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 from argon2 import PasswordHasher
 from chromium import CHROMIUM, PATIENCE_MS, QUIET
+from fastapi import FastAPI
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 from rig import Rig, key_plans, new_settings
 
@@ -70,20 +71,28 @@ class Panel:
 
 
 @asynccontextmanager
+async def served(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
+    """The app answers on the socket; also a test that fails ends it."""
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+@asynccontextmanager
 async def served_panel(database_url: str, **settings: str) -> AsyncIterator[Panel]:
     expect.set_options(timeout=PATIENCE_MS)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         rig = Rig(new_settings(database_url, public_url=url, **settings), key_plans(database_url))
-        async with rig.running(), async_playwright() as playwright:
-            server = uvicorn.Server(uvicorn.Config(rig.app, log_config=None, access_log=False, lifespan="off"))
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
+        async with rig.running(), served(rig.app, listener), async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
             yield Panel(rig, url, browser)
             await browser.close()
-            server.should_exit = True
-            await serving
 
 
 async def see(page: Page, name: str) -> None:

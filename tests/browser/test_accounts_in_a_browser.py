@@ -1,19 +1,15 @@
 """Accounts in a real browser, on a phone and in the dark: signing in, a second factor, another operator."""
 
-import asyncio
 import os
 import re
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pyotp
 import pytest
-import uvicorn
 from chromium import CHROMIUM, PATIENCE_MS, QUIET, needs_chromium
-from fastapi import FastAPI
 from playwright.async_api import Page, async_playwright, expect
 from rig import Rig, key_plans, new_settings
+from served_panel import served
 
 from app.operators import accounts
 from app.operators.roles import Actor, Role
@@ -37,15 +33,6 @@ FAULTS = """() => {
   if (document.documentElement.scrollWidth > innerWidth) faults.push("wider than the window");
   return faults;
 }"""
-
-
-@asynccontextmanager
-async def served(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    yield
-    server.should_exit = True
-    await serving
 
 
 async def look(page: Page, name: str) -> None:

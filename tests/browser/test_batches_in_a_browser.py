@@ -1,16 +1,12 @@
 """A batch in a real browser: ordered by keyboard, and a page that moves on by itself without taking the focus away."""
 
-import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-import uvicorn
 from chromium import CHROMIUM, PATIENCE_MS, QUIET, needs_chromium
-from fastapi import FastAPI
 from playwright.async_api import Page, async_playwright, expect
 from rig import Rig, key_plans, new_settings
+from served_panel import served
 
 from app.operations import batch_work
 from app.operators import accounts
@@ -19,15 +15,6 @@ from app.operators.roles import Actor, Role
 pytestmark = needs_chromium
 
 PASSWORD = "correct horse battery staple"
-
-
-@asynccontextmanager
-async def served(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    yield
-    server.should_exit = True
-    await serving
 
 
 async def see(page: Page, name: str) -> None:
