@@ -228,7 +228,8 @@ class TestIds:
         addon = await key_rig.simulator.calls.provision(app.name, "standard")
         await key_rig.work()
         calls = [line for line in log.lines if line["event"] == "heroku called"]
-        assert [line["job"] for line in calls] == ["exchange_grant", "push_config", "announce_provisioned"]
+        by_whom = [line["job"] for line in calls]
+        assert by_whom == ["exchange_grant", "push_config", "announce_provisioned", "read_app", "read_app", "read_app"]
         assert {line["resource"] for line in calls} == {addon.id}
         assert all(isinstance(line["job_id"], int) for line in calls)
         assert not any("job" in line for line in log.lines if line["event"] == "request" and "/heroku/" in line["path"])

@@ -190,7 +190,7 @@ async def test_a_value_is_copied_and_said_to_be(sim):
         await page.get_by_role("button", name="Copy Commands that connect the Heroku CLI").click()
         await expect(page.locator("#news")).to_have_text("Copied")
         copied = await page.evaluate("navigator.clipboard.readText()")
-        assert copied == f'eval "$(curl -s {sim.url}/simulator/env)"\nheroku apps'
+        assert copied == f'eval "$(curl -fsS {sim.url}/simulator/env)"\nheroku apps'
 
 
 async def test_choosing_a_filter_shows_what_it_lets_pass(sim):

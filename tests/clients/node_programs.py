@@ -33,11 +33,12 @@ class Said:
         return [line.split() for line in self.out.splitlines() if line.strip()]
 
 
-def run_node(*words: str, environment: dict[str, str], seconds: float = 60) -> Said:
+def run_node(*words: str, environment: dict[str, str], folder: Path = HERE, seconds: float = 60) -> Said:
     """Run Node to its end, with nothing to read and nothing of our own environment but the PATH."""
     assert HEROKU.exists(), HOW_TO_INSTALL
     done = subprocess.run(
         [NODE, *words],
+        cwd=folder,
         env={"PATH": os.environ["PATH"], "NO_COLOR": "1", "TZ": "UTC", **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -57,6 +58,8 @@ class HerokuCli:
         if not pipe.exists():
             os.mkfifo(pipe)
         self._opened = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+        # In a Git repository `apps:create` adds a remote, and later commands take that remote's app.
+        self._folder = home
         browser = home / "browser"
         browser.write_text(f'#!/bin/sh\nprintf "%s\\n" "$1" >{pipe}\n')
         browser.chmod(0o755)
@@ -72,7 +75,8 @@ class HerokuCli:
 
     def __call__(self, words: str, *more: str, **environment: str) -> Said:
         """Run `heroku WORDS`; `more` are words that may hold spaces."""
-        return run_node(str(HEROKU), *words.split(), *more, environment=self.environment | environment)
+        command = (str(HEROKU), *words.split(), *more)
+        return run_node(*command, environment=self.environment | environment, folder=self._folder)
 
     def opened_url(self) -> str:
         """What the browser was asked to open; it is asked a moment after the command has ended."""

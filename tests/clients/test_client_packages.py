@@ -19,7 +19,7 @@ def test_every_package_is_pinned_by_its_content_and_none_says_where_it_comes_fro
 
 def test_the_clients_are_exactly_these():
     asked = json.loads((HERE / "package.json").read_bytes())["dependencies"]
-    assert asked == {"heroku": "11.10.0", "heroku-client": "3.1.4"}
+    assert asked == {"axe-core": "4.14.1", "heroku": "11.10.0", "heroku-client": "3.1.4"}
     assert {name: LOCK["packages"][f"node_modules/{name}"]["version"] for name in asked} == asked
 
 
