@@ -163,6 +163,7 @@ class Settings(BaseSettings):
     batch_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 30
     log_format: Literal["json", "console"] = "json"
     worker_in_web: bool = False
+    heroku_webhooks: bool = True
     proxies_in_front: Annotated[int, Field(ge=0, le=9)] | None = None
     operators_need_totp: bool = False
     oidc_issuer: HerokuUrl | None = None

@@ -51,6 +51,8 @@ def environment(database_url: str, **changes: str) -> dict[str, str]:
         "ADDON_SSO_SALT_PREVIOUS": PREVIOUS_SALT,
         "HEROKU_CLIENT_SECRET": CLIENT_SECRET,
         "DEPROVISION_GRACE": "0",
+        # Only tests of webhooks subscribe, or every other one would have their calls among its own.
+        "HEROKU_WEBHOOKS": "false",
         "HEROKU_API_URL": HEROKU_URL,
         "HEROKU_ID_URL": HEROKU_URL,
         "HEROKU_ADDONS_URL": HEROKU_URL,

@@ -88,6 +88,7 @@ MALFORMED = [
     *(("deprovision_grace", value) for value in ("hunter2", "72", "-1h", "1.5d", "3 weeks", "999999d", "h")),
     *(("batch_per_minute", value) for value in ("hunter2", "0", "-1", "10001")),
     ("worker_in_web", "hunter2"),
+    ("heroku_webhooks", "hunter2"),
     *(
         ("alert_smtp_url", value)
         for value in ("hunter2", "http://hunter2", "smtp://", "smtp://h:hunter2", "smtp://a b")

@@ -35,7 +35,15 @@ class State(StrEnum):
 
 
 Secret = Literal[
-    "grant", "access_token", "refresh_token", "seed", "config", "details", "log_input_url", "log_drain_token"
+    "grant",
+    "access_token",
+    "refresh_token",
+    "seed",
+    "config",
+    "details",
+    "log_input_url",
+    "log_drain_token",
+    "webhook_secret",
 ]
 
 
@@ -57,6 +65,12 @@ class Resource(Base):
         Index("ix_resources_retire_at", "retire_at", postgresql_where=text("retire_at IS NOT NULL")),
         Index("ix_resources_provisioning", "created_at", postgresql_where=text("state = 'provisioning'")),
         Index("ix_resources_plan_state", "plan", "state"),
+        Index("ix_resources_webhook_due_at", "webhook_due_at", postgresql_where=text("state = 'provisioned'")),
+        Index(
+            "ix_resources_webhook_tail",
+            "deprovisioned_at",
+            postgresql_where=text("webhook_secret_sealed IS NOT NULL AND deprovisioned_at IS NOT NULL"),
+        ),
         Index(
             "ix_resources_provisioned_at",
             "provisioned_at",
@@ -178,6 +192,13 @@ class Resource(Base):
 
     log_input_url_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     log_drain_token_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+    # Our subscription to Heroku's webhooks: its id there; the secret that signs them, ours before Heroku has it; when it
+    # is to be looked at next; and Heroku's words if it could not be had.
+    webhook_id: Mapped[UUID | None]
+    webhook_secret_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    webhook_due_at: Mapped[datetime | None]
+    webhook_error: Mapped[str | None] = mapped_column(Text)
 
     @property
     def is_gone(self) -> bool:

@@ -1,4 +1,4 @@
-"""What is remembered about a resource besides its row: events, sign-ins, readings, exchanges; and about plans."""
+"""What is remembered of a resource besides its row: events, sign-ins, readings, exchanges, webhooks; and of plans."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -120,6 +120,42 @@ class Exchange(Base):
     # What may be read of the bodies: names, plans, messages; never a value of a config var, a grant or a token.
     request: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+
+
+class WebhookEvent(Base):
+    """Something that Heroku told by a webhook about a resource, however often it came; kept for thirty days.
+
+    What it says of values is not kept: only what `webhooks.py` allows by name.
+    """
+
+    __tablename__ = "webhook_events"
+    __table_args__ = (
+        Index("uq_webhook_events_resource_uuid_event_id", "resource_uuid", "event_id", unique=True),
+        Index("ix_webhook_events_resource_uuid_at", "resource_uuid", "at", "id"),
+        Index("ix_webhook_events_at", "at"),
+        Index("ix_webhook_events_status_id", "status", "id"),
+        Index("ix_webhook_events_include_id", "include", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    resource_uuid: Mapped[UUID] = mapped_column(ForeignKey("resources.uuid"))
+    # Heroku's id of what happened: a repeated delivery has the same.
+    event_id: Mapped[str] = mapped_column(Text)
+    # When it came first, and when last; how often in all.
+    at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    deliveries: Mapped[int] = mapped_column(default=1)
+    # When it happened, and where it stands among others, as far as Heroku says so.
+    happened_at: Mapped[datetime | None]
+    sequence: Mapped[int | None] = mapped_column(BigInteger)
+    # Such as "api:app" and "update".
+    include: Mapped[str] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(Text)
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    # "waiting": for the job that asks Heroku; "handled", "ignored" and "failed" have a sentence about it.
+    status: Mapped[Literal["waiting", "handled", "ignored", "failed"]] = mapped_column(Text)
+    outcome: Mapped[str | None] = mapped_column(Text)
+    handled_at: Mapped[datetime | None]
 
 
 class PlanWithdrawal(Base):

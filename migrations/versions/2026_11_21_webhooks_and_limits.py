@@ -2,6 +2,10 @@
 
 from collections.abc import Sequence
 
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
 revision: str = "0003"
 down_revision: str | None = "0002"
 branch_labels: str | Sequence[str] | None = None
@@ -9,8 +13,61 @@ depends_on: str | Sequence[str] | None = None
 
 
 def upgrade() -> None:
-    pass
+    _upgrade_webhooks()
+
+
+def _upgrade_webhooks() -> None:
+    op.create_table(
+        "webhook_events",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("resource_uuid", sa.Uuid(), nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("last_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("deliveries", sa.Integer(), nullable=False),
+        sa.Column("happened_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("sequence", sa.BigInteger(), nullable=True),
+        sa.Column("include", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("facts", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=True),
+        sa.Column("handled_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["resource_uuid"], ["resources.uuid"], name=op.f("fk_webhook_events_resource_uuid")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_events")),
+    )
+    op.create_index(
+        "uq_webhook_events_resource_uuid_event_id", "webhook_events", ["resource_uuid", "event_id"], unique=True
+    )
+    op.create_index("ix_webhook_events_resource_uuid_at", "webhook_events", ["resource_uuid", "at", "id"])
+    op.create_index("ix_webhook_events_at", "webhook_events", ["at"])
+    op.create_index("ix_webhook_events_status_id", "webhook_events", ["status", "id"])
+    op.create_index("ix_webhook_events_include_id", "webhook_events", ["include", "id"])
+    op.add_column("resources", sa.Column("webhook_id", sa.Uuid(), nullable=True))
+    op.add_column("resources", sa.Column("webhook_secret_sealed", sa.LargeBinary(), nullable=True))
+    op.add_column("resources", sa.Column("webhook_due_at", postgresql.TIMESTAMP(timezone=True), nullable=True))
+    op.add_column("resources", sa.Column("webhook_error", sa.Text(), nullable=True))
+    op.create_index(
+        "ix_resources_webhook_due_at",
+        "resources",
+        ["webhook_due_at"],
+        postgresql_where=sa.text("state = 'provisioned'"),
+    )
+    op.create_index(
+        "ix_resources_webhook_tail",
+        "resources",
+        ["deprovisioned_at"],
+        postgresql_where=sa.text("webhook_secret_sealed IS NOT NULL AND deprovisioned_at IS NOT NULL"),
+    )
 
 
 def downgrade() -> None:
-    pass
+    _downgrade_webhooks()
+
+
+def _downgrade_webhooks() -> None:
+    op.drop_index("ix_resources_webhook_tail", table_name="resources")
+    op.drop_index("ix_resources_webhook_due_at", table_name="resources")
+    for column in ("webhook_error", "webhook_due_at", "webhook_secret_sealed", "webhook_id"):
+        op.drop_column("resources", column)
+    op.drop_table("webhook_events")
