@@ -16,11 +16,12 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 import httpx2
 import structlog
 
+from app import outgoing
 from app.errors import Refused, Retry
 
 _log = structlog.get_logger(__name__)
 
-_TIMEOUT: Final = httpx2.Timeout(5.0)
+_TIMEOUT: Final = timedelta(seconds=5)
 _LONGEST_CALL: Final = timedelta(seconds=10)
 _KEPT: Final = timedelta(hours=1)
 # A token with an unknown key makes us read the keys again, but nobody can have us ask all the time.
@@ -82,7 +83,8 @@ class OpenId:
         self._client_secret = client_secret
         self._redirect_uri = redirect_uri
         self._clock = clock
-        self._client = httpx2.AsyncClient(transport=transport, timeout=_TIMEOUT, follow_redirects=False)
+        # The provider's description of itself must not lead us to machines that only we can reach.
+        self._client = outgoing.client(named=[issuer], timeout=_TIMEOUT, transport=transport)
         self._known: _Provider | None = None
         self._keys: list[dict[str, Any]] = []
         self._keys_read_at: datetime | None = None

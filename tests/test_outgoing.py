@@ -1,14 +1,17 @@
 """Where calls to addresses from outside may go."""
 
 import asyncio
+import json
 import socket
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
 
 from app import outgoing
+from app.errors import Retry
+from app.oidc import OpenId
 
 API = "https://api.heroku.com"
 SIMULATOR = "http://127.0.0.1:5100"
@@ -93,14 +96,21 @@ def test_public_addresses_are_for_everybody(address):
     assert outgoing.is_allowed(address, is_named=False)
 
 
+class Told(list):
+    """What somebody was told, and how they answer."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+
+
 @asynccontextmanager
 async def receiver(answer=b"HTTP/1.1 204 No Content\r\n\r\n"):
     """Somebody who listens on loopback; its port, and what it was told."""
-    told = []
+    told = Told(answer)
 
     async def listen(reader, writer):
         told.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(answer)
+        writer.write(told.answer)
         await writer.drain()
         writer.close()
 
@@ -185,3 +195,30 @@ async def test_a_proxy_of_the_environment_cannot_be_asked_to_go_there_instead(mo
             with pytest.raises(httpx2.ConnectError):
                 await client.get("http://10.0.0.1/")
     assert told == []
+
+
+def json_answer(facts):
+    body = json.dumps(facts).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+async def test_an_openid_provider_cannot_send_us_to_machines_that_only_we_can_reach():
+    async with receiver(json_answer({"keys": []})) as (inner_port, told_inside):
+        where = f"http://127.0.0.1:{inner_port}"  # the issuer is named as `localhost`: this is another host
+        endpoints = dict.fromkeys(("authorization_endpoint", "token_endpoint", "jwks_uri"), f"{where}/admin")
+        answer = {"issuer": ""} | endpoints
+        async with receiver() as (port, told):
+            issuer = f"http://localhost:{port}"
+            provider = OpenId(
+                issuer=issuer,
+                client_id="panel",
+                client_secret="of the panel",
+                redirect_uri="http://addon.test/",
+                clock=lambda: datetime.now(UTC),
+            )
+            told.answer = json_answer(answer | {"issuer": issuer})
+            with pytest.raises(Retry, match="ConnectError"):
+                await provider.identify(code="1", verifier="2", nonce="3", issuer=None)
+            await provider.close()
+    assert len(told) == 1
+    assert told_inside == []

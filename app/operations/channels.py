@@ -19,6 +19,7 @@ from uuid import UUID
 import aiosmtplib
 import httpx2
 
+from app import outgoing
 from app.alert_settings import is_loopback
 from app.context import Context
 from app.operations import messages
@@ -109,7 +110,7 @@ async def _webhook(context: Context, id_: UUID, of: Content) -> None:
         signed = f"{timestamp}.".encode() + body
         digest = hmac.new(settings.alert_webhook_secret.get_secret_value().encode(), signed, hashlib.sha256)
         headers |= {"Addon-Timestamp": str(timestamp), "Addon-Signature": f"v1={digest.hexdigest()}"}
-    client = httpx2.AsyncClient(timeout=_STEP.total_seconds(), follow_redirects=False)
+    client = outgoing.client(named=[url], timeout=_STEP)
     try:
         # Not a byte of the answer's body is of interest.
         async with (
