@@ -13,6 +13,7 @@ from app.errors import Gone, Refused, Retry, Unauthorized
 from app.operations.action import Action, Order, clean_reason
 from app.operators.roles import Role
 from app.resources import rotation
+from app.resources.config_values import look_soon
 from app.resources.jobs import ROTATION_OVERLAP
 from app.resources.lifecycle import locked, record
 from app.resources.models import Resource, State
@@ -76,6 +77,7 @@ async def _push(context: Context, uuid: UUID, order: Order) -> str:
             raise Refused("There is no config yet.")
         resource.config_version += 1
         resource.config_changed_at = context.clock()
+        look_soon(resource, context.clock())
         text = "Config vars are sent to Heroku again"
         record(session, uuid, context.clock(), "push_requested", text=text, is_for_customer=False, **order.signature)
         await context.queue.enqueue(session, "push_config", uuid)

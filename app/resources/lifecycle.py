@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.context import Context
 from app.drivers.base import Provisioned
 from app.errors import Gone, Refused
+from app.resources.config_values import note_change
 from app.resources.models import Resource, State
 from app.resources.traces import Event, PlanWithdrawal
 
@@ -72,7 +73,7 @@ async def end_life(
     """
     now = context.clock()
     resource.kept_until = _kept_until(context, resource, now)
-    resource.suspended_at = None
+    resource.suspended_at = resource.config_due_at = resource.config_differs_at = None
     resource.state = State.DEPROVISIONED
     resource.deprovisioned_at = now
     resource.rotation_requested_at = resource.rotated_at = resource.retire_at = None
@@ -162,6 +163,7 @@ def store_made(context: Context, resource: Resource, provisioned: Provisioned) -
     undeclared = set(provisioned.config) - set(context.manifest.api.config_vars)
     if undeclared:
         raise ValueError(f"the driver returned config vars that the manifest does not list: {sorted(undeclared)}")
+    note_change(context.keys, resource, dict(provisioned.config), context.clock())
     resource.seal(context.keys, "details", json.dumps(dict(provisioned.details)))
     resource.seal(context.keys, "config", json.dumps(dict(provisioned.config)))
 

@@ -81,6 +81,12 @@ class Resource(Base):
         Index(
             "ix_resources_waiting_push", "config_changed_at", postgresql_where=text("config_version > pushed_version")
         ),
+        Index("ix_resources_config_due_at", "config_due_at", postgresql_where=text("config_due_at IS NOT NULL")),
+        Index(
+            "ix_resources_config_differs_at",
+            "config_differs_at",
+            postgresql_where=text("config_differs_at IS NOT NULL"),
+        ),
         Index("ix_resources_failing", "failures", postgresql_where=text("failures > 0")),
         Index("ix_resources_refused", "deprovisioned_at", postgresql_where=text("refusal IS NOT NULL")),
         # For finding resources: see `operations/search.py`. Partial ones cost nothing as long as nothing is wrong.
@@ -155,6 +161,11 @@ class Resource(Base):
     pushed_version: Mapped[int] = mapped_column(default=0)
     # When `config_version` last rose.
     config_changed_at: Mapped[datetime | None]
+    # Digests of values that newer ones have replaced, oldest first: see `config_values.py`.
+    replaced_values: Mapped[list[str]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
+    # When Heroku's config vars are looked at next; since when Heroku has some that were never ours.
+    config_due_at: Mapped[datetime | None]
+    config_differs_at: Mapped[datetime | None]
 
     # The driver's side.
     seed_sealed: Mapped[bytes] = mapped_column(LargeBinary)

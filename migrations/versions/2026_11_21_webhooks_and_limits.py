@@ -13,6 +13,7 @@ depends_on: str | Sequence[str] | None = None
 
 
 def upgrade() -> None:
+    _upgrade_config_looks()
     _upgrade_webhooks()
 
 
@@ -61,7 +62,27 @@ def _upgrade_webhooks() -> None:
     )
 
 
+def _upgrade_config_looks() -> None:
+    op.add_column(
+        "resources",
+        sa.Column(
+            "replaced_values",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'[]'"),
+            nullable=False,
+        ),
+    )
+    for column in ("config_due_at", "config_differs_at"):
+        op.add_column("resources", sa.Column(column, postgresql.TIMESTAMP(timezone=True), nullable=True))
+        op.create_index(
+            f"ix_resources_{column}", "resources", [column], postgresql_where=sa.text(f"{column} IS NOT NULL")
+        )
+    # Spread over a day, which is how often each is looked at.
+    op.execute("UPDATE resources SET config_due_at = now() + random() * interval '1 day' WHERE state = 'provisioned'")
+
+
 def downgrade() -> None:
+    _downgrade_config_looks()
     _downgrade_webhooks()
 
 
@@ -71,3 +92,12 @@ def _downgrade_webhooks() -> None:
     for column in ("webhook_error", "webhook_due_at", "webhook_secret_sealed", "webhook_id"):
         op.drop_column("resources", column)
     op.drop_table("webhook_events")
+
+
+def _downgrade_config_looks() -> None:
+    for column in ("config_differs_at", "config_due_at"):
+        op.drop_index(
+            f"ix_resources_{column}", table_name="resources", postgresql_where=sa.text(f"{column} IS NOT NULL")
+        )
+        op.drop_column("resources", column)
+    op.drop_column("resources", "replaced_values")
