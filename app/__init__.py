@@ -11,7 +11,9 @@ manifest.py     addon-manifest.json, read and checked at start
 plans.py        what you sell: plan name -> driver and its terms           <- yours to edit
 heroku.py       how we call Heroku: tokens, config vars, actions
 outgoing.py     calls to addresses that somebody else chose: never into a private network
+heroku_answers.py  how its answers are read
 oidc.py         how operators come in by the partner's OpenID provider
+telemetry/      what is measured of all that: metrics, traces
 exchanges.py    what Heroku and we say to each other, until it is written down
 job_queue.py    background work, enqueued inside the caller's transaction
 database.py     engine, Base, and the only place that ends a transaction

@@ -1,4 +1,4 @@
-"""How we call Heroku: OAuth tokens, config vars, actions, facts. One client, one `_call`, a fate for every status.
+"""How we call Heroku: tokens, config vars, actions, facts, webhooks. One client, one `_call`, a fate for every status.
 
 Paths and shapes: https://devcenter.heroku.com/articles/platform-api-reference (platform API) and
 https://devcenter.heroku.com/articles/building-an-add-on (tokens). Calls go to the configured hosts only, never to a URL
@@ -10,8 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +19,19 @@ import structlog
 
 from app.errors import Gone, Refused, Retry, Unauthorized
 from app.exchanges import Exchange, readable
+from app.heroku_answers import (
+    AddonInfo,
+    Attachment,
+    Subscription,
+    json_of,
+    list_of,
+    message_of,
+    next_page,
+    retry_after,
+    token_text,
+    uuid_of,
+    words,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -27,10 +39,8 @@ _TIMEOUT = httpx2.Timeout(10.0, connect=5.0)
 # Those bound each step; this bounds the whole call, also when an answer trickles. Shorter than a lease in `tokens.py`.
 _LONGEST_CALL = timedelta(seconds=20)
 _PLATFORM_API = {"Accept": "application/vnd.heroku+json; version=3"}
-_LONGEST_WAIT = timedelta(hours=1)
 # OAuth lets the life of a token go untold. The grant is spent by then, so the token must not be thrown away for it.
 _UNTOLD_LIFE = timedelta(hours=1)
-_LONGEST_WORDS = 254
 # What may be remembered of an answer's body, where it is a text or a number.
 _READABLE = ("id", "message", "error", "state", "expires_in")
 
@@ -42,16 +52,6 @@ class Tokens:
     access_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False)
     expires_in: timedelta
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddonInfo:
-    """An add-on as Heroku describes it; None for what it does not say."""
-
-    state: str | None
-    plan: str | None
-    app_id: UUID | None
-    app_name: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +108,13 @@ class Heroku:
         about = _Call(uuid=uuid, request={"config": list(config)}, secrets=[access_token, *config.values()])
         await self._platform("PATCH", f"/addons/{uuid}/config", access_token, about, body)
 
+    async def config(self, uuid: UUID, access_token: str) -> dict[str, str]:
+        """The config vars that Heroku has of an add-on, by their names in the manifest."""
+        found = await self._look(f"/addons/{uuid}/config", uuid, access_token)
+        if not isinstance(found, list) or not all(isinstance(one, dict) and "name" in one for one in found):
+            raise Retry(f"GET /addons/{uuid}/config: Heroku answered something that is not a list of config vars")
+        return {str(one["name"]): str(one["value"]) for one in found if one.get("value") is not None}
+
     async def mark_provisioned(self, uuid: UUID, access_token: str) -> None:
         """Say that an asynchronous provision is done: Heroku releases the config and restarts the app."""
         about = _Call(uuid=uuid, request={}, secrets=[access_token])
@@ -127,29 +134,62 @@ class Heroku:
     async def addon(self, uuid: UUID, access_token: str) -> AddonInfo:
         """What Heroku says about an add-on; `app` is the one that pays. The plan comes without the service's name."""
         addon = await self._look(f"/addons/{uuid}", uuid, access_token)
-        plan = _words(addon, "plan", "name")
-        app_id = _words(addon, "app", "id")
+        plan = words(addon, "plan", "name")
         return AddonInfo(
-            state=_words(addon, "state"),
+            name=words(addon, "name"),
+            state=words(addon, "state"),
             plan=None if plan is None else plan.rpartition(":")[2],
-            app_id=None if app_id is None else _uuid(app_id),
-            app_name=_words(addon, "app", "name"),
+            app_id=uuid_of(words(addon, "app", "id")),
+            app_name=words(addon, "app", "name"),
         )
 
-    async def attachments(self, uuid: UUID, access_token: str) -> list[tuple[str, str]]:
-        """The apps to which an add-on is attached, each with the name of the attachment; the first page of them."""
+    async def attachments(self, uuid: UUID, access_token: str) -> list[Attachment]:
+        """The apps to which an add-on is attached; the first page of them."""
         found = await self._look(f"/addons/{uuid}/addon-attachments", uuid, access_token)
-        named = [(_words(one, "app", "name"), _words(one, "name")) for one in found] if isinstance(found, list) else []
-        return [(app, name) for app, name in named if app is not None and name is not None]
+        named = [(words(one, "id"), words(one, "app", "name"), words(one, "name")) for one in list_of(found)]
+        return [Attachment(id=id_, app=app, name=name) for id_, app, name in named if id_ and app and name]
 
     async def app_owner(self, app_id: UUID, uuid: UUID, access_token: str) -> str | None:
         """The e-mail address of whose app it is; for a team's app, Heroku's address of the team."""
-        return _words(await self._look(f"/apps/{app_id}", uuid, access_token), "owner", "email")
+        return words(await self._look(f"/apps/{app_id}", uuid, access_token), "owner", "email")
+
+    async def subscriptions(self, uuid: UUID, access_token: str) -> list[Subscription]:
+        """The add-on's subscriptions to webhooks; the first page of them."""
+        found = await self._look(f"/addons/{uuid}/webhooks", uuid, access_token)
+        return [
+            Subscription(
+                id=uuid_of(words(one, "id")),
+                url=words(one, "url") or "",
+                include=frozenset(name for name in list_of(one.get("include")) if isinstance(name, str)),
+                level=words(one, "level") or "",
+            )
+            for one in list_of(found)
+            if isinstance(one, dict)
+        ]
+
+    async def subscribe(self, uuid: UUID, access_token: str, wanted: Subscription, secret: str) -> UUID:
+        """Have webhooks sent, signed with `secret`; a subscription that has an id is changed to what is wanted."""
+        body = {"include": sorted(wanted.include), "level": wanted.level, "url": wanted.url}
+        about = _Call(uuid=uuid, request=body, secrets=[access_token, secret])
+        method, path = "POST", f"/addons/{uuid}/webhooks"
+        if wanted.id is not None:
+            method, path = "PATCH", f"{path}/{wanted.id}"
+        made = await self._platform(method, path, access_token, about, body | {"secret": secret})
+        id_ = uuid_of(words(made, "id"))
+        if id_ is None:
+            raise Retry(f"{method} {path}: Heroku's answer has no id")
+        return id_
+
+    async def unsubscribe(self, uuid: UUID, access_token: str, id_: UUID) -> None:
+        """End a subscription; one that is not there any more is fine."""
+        about = _Call(uuid=uuid, request={}, secrets=[access_token])
+        with suppress(Gone):
+            await self._platform("DELETE", f"/addons/{uuid}/webhooks/{id_}", access_token, about)
 
     async def installs(self, url: str, *, slug: str, password: str) -> tuple[Any, str | None]:
         """A page of the list of all installs, as Heroku writes it, and where the next is. No other host is followed."""
         response = await self._send("GET", url, None, headers={"Accept": "application/json"}, auth=(slug, password))
-        return _json(response), _next_page(url, response)
+        return json_of(response), next_page(url, response)
 
     async def _look(self, path: str, uuid: UUID, access_token: str) -> Any:
         about = _Call(uuid=uuid, request={}, secrets=[access_token], is_look=True)
@@ -168,8 +208,8 @@ class Heroku:
         try:
             refresh_token, seconds = answer.get("refresh_token"), answer.get("expires_in")
             return Tokens(
-                access_token=_text(answer["access_token"]),
-                refresh_token=None if refresh_token is None else _text(refresh_token),
+                access_token=token_text(answer["access_token"]),
+                refresh_token=None if refresh_token is None else token_text(refresh_token),
                 expires_in=_UNTOLD_LIFE if seconds is None else timedelta(seconds=int(seconds)),
             )
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
@@ -177,7 +217,7 @@ class Heroku:
 
     async def _call(self, method: str, url: str, about: _Call | None, **how: Any) -> Any:
         """One request. The answer's JSON on success, None for an empty body."""
-        return _json(await self._send(method, url, about, **how))
+        return json_of(await self._send(method, url, about, **how))
 
     async def _send(self, method: str, url: str, about: _Call | None, **how: Any) -> httpx2.Response:
         """One request. The answer on success, else one of the kinds in `errors.py`."""
@@ -199,11 +239,11 @@ class Heroku:
         if status in {404, 410}:
             raise Gone(f"{method} {path}: Heroku answered {status}")
         if status == 429:
-            raise Retry(f"{method} {path}: Heroku's rate limit", after=_retry_after(response))
+            raise Retry(f"{method} {path}: Heroku's rate limit", after=retry_after(response))
         if status >= 500:
-            raise Retry(f"{method} {path}: Heroku answered {status}", after=_retry_after(response))
+            raise Retry(f"{method} {path}: Heroku answered {status}", after=retry_after(response))
         if status >= 300:
-            raise Refused(f"{method} {path}: Heroku answered {status}: {_message(response)}")
+            raise Refused(f"{method} {path}: Heroku answered {status}: {message_of(response)}")
         return response
 
     def _note(
@@ -221,7 +261,7 @@ class Heroku:
             or (about.is_look and response is not None and response.is_success)
         ):
             return
-        answer = _json(response) if response is not None else {"error": trouble}
+        answer = json_of(response) if response is not None else {"error": trouble}
         answer = answer if isinstance(answer, dict) else {}
         tokens = [answer.get(name) for name in ("access_token", "refresh_token")]
         secrets: Iterable[str | None] = [*about.secrets, *(one for one in tokens if isinstance(one, str))]
@@ -239,61 +279,3 @@ class Heroku:
                 answer=readable({name: answer.get(name) for name in _READABLE}, secrets=secrets) or None,
             )
         )
-
-
-def _text(value: object) -> str:
-    """A token: it has to fit into a header."""
-    if not isinstance(value, str) or not value or not (value.isascii() and value.isprintable()):
-        raise TypeError
-    return value
-
-
-def _json(response: httpx2.Response) -> Any:
-    try:
-        return response.json() if response.content else None
-    except ValueError:
-        return None
-
-
-def _words(found: Any, *names: str) -> str | None:
-    """The text that lies under these names, in an answer that may be of any shape."""
-    for name in names:
-        found = found.get(name) if isinstance(found, dict) else None
-    return found[:_LONGEST_WORDS] if isinstance(found, str) and found.isprintable() else None
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
-def _next_page(url: str, response: httpx2.Response) -> str | None:
-    link = response.links.get("next", {}).get("url")
-    if link is None and response.status_code != 206:
-        return None
-    with suppress(httpx2.InvalidURL):
-        there = str(httpx2.URL(url).join(link)) if link is not None else ""
-        if there.startswith(f"{url.partition('/api/')[0]}/"):
-            return there
-    raise Refused("Heroku's list does not say where it goes on, or leads to another host.")
-
-
-def _message(response: httpx2.Response) -> str:
-    answer = _json(response)
-    message = answer.get("message") if isinstance(answer, dict) else None
-    return str(message)[:500] if message else "no message"
-
-
-def _retry_after(response: httpx2.Response) -> timedelta | None:
-    """How long `Retry-After` asks us to wait, given in seconds or as a date; never more than an hour."""
-    value = response.headers.get("Retry-After", "")
-    try:
-        wait = timedelta(seconds=float(value))
-    except (ValueError, OverflowError):
-        try:
-            wait = parsedate_to_datetime(value).astimezone(UTC) - datetime.now(UTC)
-        except (OverflowError, TypeError, ValueError):
-            return None
-    return min(max(wait, timedelta(0)), _LONGEST_WAIT)

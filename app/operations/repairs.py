@@ -13,16 +13,18 @@ from uuid import UUID
 
 from app.context import Context
 from app.errors import Gone, Refused, Retry, Unauthorized
-from app.heroku import AddonInfo
+from app.heroku_answers import AddonInfo
 from app.operations.action import Order, clean_reason, perform
 from app.operations.comparison import REMOVED
+from app.operations.credentials import ROTATE
 from app.operations.ending import DEPROVISION
 from app.operations.installs import listed
 from app.operations.models import Difference, Reconciliation
 from app.operations.service import MOVE_PLAN
 from app.operations.work import RETRY_NOW
 from app.operators.roles import Actor, Role
-from app.resources.lifecycle import record
+from app.resources.config_values import Standing, standing
+from app.resources.lifecycle import PROGRAM, locked, record
 from app.resources.models import Resource, State
 from app.resources.tokens import with_token
 
@@ -106,12 +108,19 @@ async def _apply(context: Context, id_: int, order: Order) -> Outcome:
         text, is_over = "It has been deprovisioned meanwhile. Nothing was done.", True
     except (Retry, Unauthorized):
         text = "Heroku could not be asked just now, so nothing was done. Please try again."
+        if order.actor.name == PROGRAM:  # which does so by itself
+            return Outcome(difference_id=id_, resource_uuid=uuid, is_over=False, text=text)
+    await note(context, id_, text, by=order.actor.name if is_over else None)
+    return Outcome(difference_id=id_, resource_uuid=uuid, is_over=is_over, text=text)
+
+
+async def note(context: Context, id_: int, text: str, *, by: str | None) -> None:
+    """Keep what became of a repair; with a name in `by` it is over."""
     async with context.database.transaction() as session:
         difference = await session.get_one(Difference, id_, with_for_update=True)
         difference.outcome = text
-        if is_over:
-            difference.repaired_at, difference.repaired_by = context.clock(), order.actor.name
-    return Outcome(difference_id=id_, resource_uuid=uuid, is_over=is_over, text=text)
+        if by is not None:
+            difference.repaired_at, difference.repaired_by = context.clock(), by
 
 
 async def _deprovision(context: Context, difference: Difference, order: Order) -> str:
@@ -153,11 +162,45 @@ async def _announce(context: Context, difference: Difference, order: Order) -> s
     info = await _ask(context, resource)
     if info is not None and info.state == State.PROVISIONED:
         raise Over("Heroku knows that it is ready.")
-    await with_token(context, resource.uuid, lambda token: context.heroku.mark_provisioned(resource.uuid, token))
+    version, config = resource.config_version, resource.config(context.keys)
+
+    async def announce(token: str) -> None:
+        # The answer that had them may have been lost, too; while it is being provisioned no app restarts by this.
+        await context.heroku.update_config(resource.uuid, token, config)
+        await context.heroku.mark_provisioned(resource.uuid, token)
+
+    await with_token(context, resource.uuid, announce)
     async with context.database.transaction() as session:
+        resource = await locked(session, resource.uuid)
+        resource.pushed_version = max(resource.pushed_version, version)
         text = "Heroku was told once more that it is ready"
         record(session, resource.uuid, context.clock(), "announced", text=text, **order.signature)
     return "Heroku knows that it is ready and releases its config vars."
+
+
+async def _rotate(context: Context, difference: Difference, order: Order) -> str:
+    resource = await _row(context, difference.resource_uuid)
+    if await config_standing(context, resource) is Standing.SAME:
+        async with context.database.transaction() as session:
+            (await locked(session, resource.uuid)).config_differs_at = None
+        raise Over("Heroku has our config vars now.")
+    return await perform(context, ROTATE, resource.uuid, order)
+
+
+async def config_standing(context: Context, resource: Resource) -> Standing:
+    """How what Heroku has stands to what it should have.
+
+    Raises:
+        Gone: Heroku does not know it.
+        Refused, Unauthorized, Retry: that could not be found out.
+    """
+    found: list[Mapping[str, str]] = []
+
+    async def look(token: str) -> None:
+        found.append(await context.heroku.config(resource.uuid, token))
+
+    await with_token(context, resource.uuid, look)
+    return standing(context.keys, resource, found[-1])
 
 
 async def _row(context: Context, uuid: UUID) -> Resource:
@@ -239,7 +282,15 @@ REPAIRS: Final[Mapping[str, Repair]] = {
     ),
     "announce": Repair(
         title="Tell Heroku it is ready",
-        foretells="Heroku is told that it is provisioned. It releases the config vars, and the app restarts.",
+        foretells="Heroku gets the config vars and is told that it is provisioned. It releases them, and the app "
+        "restarts.",
         run=_announce,
+    ),
+    "rotate": Repair(
+        title="Make new credentials",
+        foretells="Heroku's config vars are looked at once more. If they still are not ours, new credentials are made "
+        "and sent to Heroku, and the apps restart. Older ones stop two hours later.",
+        run=_rotate,
+        is_grave=True,
     ),
 }

@@ -103,7 +103,9 @@ class TestWhatHerokuTells:
         assert resource.heroku_facts == {
             "state": "provisioned",
             "plan": "test",
+            "app_id": key_rig.simulator.world.addons[uuid].app_id,
             "attachments": [["shop", "ACME_POSTGRES"]],
+            "attachment_ids": [one.id for one in key_rig.simulator.world.attachments.values()],
         }
         assert resource.app_read_at == key_rig.clock()
 
