@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import httpx2
@@ -20,6 +20,11 @@ from app.manifest import Manifest, read_manifest
 from app.oidc import OpenId
 from app.plans import Plan, plans
 from app.settings import Settings
+from app.telemetry.tracing import open_tracing
+from app.telemetry.watch import Watch
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import SpanProcessor
 
 Clock = Callable[[], datetime]
 
@@ -50,6 +55,8 @@ class Context:
     open_id: OpenId | None = None
     # What was said between Heroku and us, until it is written.
     exchanges: ExchangeBuffer
+    # What this process counts and traces of its work.
+    watch: Watch
     # Held while a sign-in of an operator is counted: many at once must not take the database's connections from Heroku.
     counting: asyncio.Lock = field(default_factory=asyncio.Lock)
     # What this process is provisioning at this moment, by uuid: see `resources/provisioning.py`.
@@ -67,6 +74,7 @@ async def open_context(
     open_id_transport: httpx2.AsyncBaseTransport | None = None,
     manifest: Manifest | None = None,
     price_list: Mapping[str, Plan] | None = None,
+    span_processor: "SpanProcessor | None" = None,
 ) -> AsyncIterator[Context]:
     """Open everything, and close it at the end of the block.
 
@@ -77,6 +85,7 @@ async def open_context(
         open_id_transport: how to reach the OpenID provider, where that is not the network.
         manifest: another one than `addon-manifest.json`.
         price_list: other plans than those of `plans.py`.
+        span_processor: takes the spans of traces, instead of where the environment sends them.
 
     Raises:
         BadManifestError: the manifest cannot be used.
@@ -87,6 +96,11 @@ async def open_context(
         database = Database(settings.database_url.get_secret_value())
         stack.push_async_callback(database.close)
         exchanges = ExchangeBuffer(clock)
+        described = manifest if manifest is not None else read_manifest(MANIFEST)
+        is_traced = settings.otel_exporter_otlp_endpoint is not None
+        tracing = open_tracing(is_on=is_traced, service=described.id, processor=span_processor)
+        stack.push_async_callback(tracing.close)
+        watch = Watch(tracing)
         heroku = Heroku(
             api_url=settings.heroku_api_url,
             id_url=settings.heroku_id_url,
@@ -100,7 +114,7 @@ async def open_context(
             stack.push_async_callback(open_id.close)
         context = Context(
             settings=settings,
-            manifest=manifest if manifest is not None else read_manifest(MANIFEST),
+            manifest=described,
             database=database,
             heroku=heroku,
             plans=price_list if price_list is not None else plans(settings),
@@ -109,6 +123,7 @@ async def open_context(
             clock=clock,
             open_id=open_id,
             exchanges=exchanges,
+            watch=watch,
         )
         async with database.transaction() as session:
             await check_canaries(session, context.keys)

@@ -1,7 +1,8 @@
 """Background work, on procrastinate: a job exists exactly if the change that asked for it was committed.
 
 Jobs of one resource run strictly one after another (their lock is its uuid), in the order in which they were enqueued,
-also while an earlier one waits for its retry. A job's only argument is that uuid: nothing secret is ever in the queue.
+also while an earlier one waits for its retry. A job's only arguments are that uuid and, where traces are made, the span
+that asked for it: nothing secret is ever in the queue.
 """
 
 import random
@@ -25,6 +26,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from app.database import psycopg_connection
 from app.errors import Retry
+from app.telemetry import tracing
 
 _log = structlog.get_logger(__name__)
 
@@ -83,15 +85,17 @@ class JobQueue:
             priority=priority,
             connection=await psycopg_connection(session),
         )
+        parent = tracing.traceparent()
+        arguments = {"uuid": str(uuid)} | ({} if parent is None else {"traceparent": parent})
         if not at_most_one:
-            await deferrer.defer_async(uuid=str(uuid))
+            await deferrer.defer_async(**arguments)
             return
         # Locked, a waiting job is not begun before this transaction ends, and so sees what it has changed.
         if await session.scalar(_WAITING, {"queueing_lock": queueing_lock}):
             return
         with suppress(AlreadyEnqueued):
             async with session.begin_nested():  # so that a clash does not end the caller's transaction
-                await deferrer.defer_async(uuid=str(uuid))
+                await deferrer.defer_async(**arguments)
 
     async def cancel(self, session: AsyncSession, uuid: UUID) -> None:
         """Drop every waiting job of the resource. One that runs at this moment finds out when it records."""
@@ -141,9 +145,9 @@ def worker_app(
 
 
 def _for_resource(run: Callable[[UUID], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    async def job(context: JobContext, uuid: str) -> None:
+    async def job(context: JobContext, uuid: str, traceparent: str | None = None) -> None:
         names = {"job": context.job.task_name, "job_id": context.job.id, "resource": uuid}
-        with structlog.contextvars.bound_contextvars(**names):
+        with structlog.contextvars.bound_contextvars(**names), tracing.arriving(traceparent):
             if context.job.queueing_lock is not None:
                 await context.app.connector.execute_query_async(_GIVE_UP_QUEUEING_LOCK, id=context.job.id)
             started = time.perf_counter()

@@ -52,7 +52,15 @@ def create_app(settings: Settings, opener: ContextOpener = open_context, compani
                 with suppress(asyncio.CancelledError):
                     await beside
 
-    app = FastAPI(title="Heroku add-on", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Heroku add-on",
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        # Its own spans would name whole addresses, and take up traces that a stranger has begun: see `telemetry/`.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
     app.router.redirect_slashes = False  # Heroku does not follow redirects
     keys = [key.get_secret_value() for key in settings.secret_keys]
     app.state.session_signer = Signer(keys, "customer session")

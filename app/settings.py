@@ -119,6 +119,12 @@ def _duration(value: Any) -> Any:
     return int(found[1]) * {"m": timedelta(minutes=1), "h": timedelta(hours=1)}.get(found[2], timedelta(days=1))
 
 
+def _metrics_token(value: SecretStr) -> SecretStr:
+    if len(value) < 16:
+        raise ValueError("must have at least 16 characters")
+    return value
+
+
 def _password(value: SecretStr) -> SecretStr:
     if not 8 <= len(value) <= 72:
         raise ValueError("must have 8 to 72 characters, as Heroku wants it")
@@ -131,6 +137,7 @@ HerokuUrl = Annotated[str, AfterValidator(_heroku_url)]
 EncryptionKey = Annotated[SecretStr, AfterValidator(_encryption_key)]
 SecretKey = Annotated[SecretStr, AfterValidator(_secret_key)]
 Duration = Annotated[timedelta, NoDecode, BeforeValidator(_duration)]
+MetricsToken = Annotated[SecretStr, AfterValidator(_metrics_token)]
 Password = Annotated[SecretStr, AfterValidator(_password)]
 
 
@@ -175,6 +182,8 @@ class Settings(BaseSettings):
     alert_mail_to: Addresses = None
     alert_webhook_url: WebhookUrl | None = None
     alert_webhook_secret: SecretStr | None = None
+    metrics_token: MetricsToken | None = None
+    otel_exporter_otlp_endpoint: WebUrl | None = None
 
     @property
     def is_https(self) -> bool:

@@ -29,7 +29,8 @@ async def credentials_in_use(context: Context, resource: Resource) -> Mapping[in
     """How many clients use each generation of the credentials now; None if the driver cannot tell, or not in time."""
     try:
         async with asyncio.timeout(_LONGEST_LOOK.total_seconds()):
-            return await context.plans[resource.plan].driver.in_use(resource.info(context.keys))
+            with context.watch.driver_call(resource.plan, "in_use"):
+                return await context.plans[resource.plan].driver.in_use(resource.info(context.keys))
     except Exception as error:  # noqa: BLE001 - whatever is wrong with the service, a page about it has to be shown
         _log.warning("cannot tell which credentials are in use", resource=str(resource.uuid), kind=type(error).__name__)
         return None

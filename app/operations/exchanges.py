@@ -58,6 +58,7 @@ async def write(context: Context) -> None:
     """
     taken, dropped = context.exchanges.take()
     if dropped:
+        context.watch.metrics.exchanges_dropped.inc(dropped)
         _log.warning("too many exchanges at once: the oldest are not in the record", dropped=dropped)
     for first in range(0, len(taken), _AT_ONCE):
         rows: list[dict[str, Any]] = [

@@ -71,7 +71,8 @@ async def provision_service(context: Context, uuid: UUID) -> None:
     if resource.state is not State.PROVISIONING:
         return
     wanted = resource.info(context.keys)
-    provisioned = await context.plans[wanted.plan].driver.provision(wanted)
+    with context.watch.driver_call(wanted.plan, "provision"):
+        provisioned = await context.plans[wanted.plan].driver.provision(wanted)
     async with context.database.transaction() as session:
         resource = await locked(session, uuid)
         await record_service(context, session, resource, provisioned, wanted.generation)
@@ -133,7 +134,8 @@ async def settle(context: Context, uuid: UUID) -> None:
         await provision_service(context, uuid)
     else:
         wanted = resource.info(context.keys)
-        provisioned = await context.plans[wanted.plan].driver.change_plan(wanted)
+        with context.watch.driver_call(wanted.plan, "change_plan"):
+            provisioned = await context.plans[wanted.plan].driver.change_plan(wanted)
         async with context.database.transaction() as session:
             resource = await _living(session, uuid)
             if await record_service(context, session, resource, provisioned, wanted.generation):
@@ -142,7 +144,8 @@ async def settle(context: Context, uuid: UUID) -> None:
             has_older = resource.is_rotating
         if wanted.generation > 1 and not has_older:
             # A plan change that a rotation has overtaken may have made retired credentials once more.
-            await context.plans[wanted.plan].driver.retire(wanted)
+            with context.watch.driver_call(wanted.plan, "retire"):
+                await context.plans[wanted.plan].driver.retire(wanted)
 
 
 async def rotate_service(context: Context, uuid: UUID) -> None:
@@ -154,7 +157,8 @@ async def rotate_service(context: Context, uuid: UUID) -> None:
     if not resource.has_tokens:  # nor will there be any: the exchange of the grant was in the queue before this
         raise Refused("Heroku has never authorized us to change the config vars of this resource")
     wanted = resource.info(context.keys, generation=resource.generation + 1)
-    provisioned = await context.plans[wanted.plan].driver.rotate(wanted)
+    with context.watch.driver_call(wanted.plan, "rotate"):
+        provisioned = await context.plans[wanted.plan].driver.rotate(wanted)
     async with context.database.transaction() as session:
         resource = await locked(session, uuid)
         if not resource.is_gone:
@@ -174,7 +178,8 @@ async def retire_service(context: Context, uuid: UUID) -> None:
     if resource.retire_at is None or resource.retire_at > context.clock():
         return
     wanted = resource.info(context.keys)
-    await context.plans[wanted.plan].driver.retire(wanted)
+    with context.watch.driver_call(wanted.plan, "retire"):
+        await context.plans[wanted.plan].driver.retire(wanted)
     async with context.database.transaction() as session:
         resource = await _living(session, uuid)
         resource.retire_at = None

@@ -115,6 +115,7 @@ async def give_up_provisioning(context: Context, session: AsyncSession, resource
     resource.refusal = reason
     resource.unsettled_since = None
     await end_life(context, session, resource, PROGRAM, f"Could not be provisioned: {reason}")
+    context.watch.provisioning_given_up(resource.plan)
 
 
 async def locked(session: AsyncSession, uuid: UUID) -> Resource:
@@ -174,6 +175,7 @@ async def record_provisioned(context: Context, session: AsyncSession, resource: 
     resource.state = State.PROVISIONED
     resource.provisioned_at = now
     resource.message = message
+    context.watch.provisioned(resource.plan, (now - resource.created_at).total_seconds())
     text = f"Ready on the {resource.plan} plan"
     record(session, resource.uuid, now, "provisioned", PROGRAM, text, plan_after=resource.plan)
     await measure_soon(context, session, resource.uuid)

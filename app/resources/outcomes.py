@@ -19,6 +19,7 @@ from app.resources.jobs import SORRY
 from app.resources.lifecycle import PROGRAM, give_up_provisioning, locked, record
 from app.resources.models import Resource, State
 from app.resources.usage import measure_usage
+from app.telemetry.watch import Run
 
 _log = structlog.get_logger(__name__)
 
@@ -111,24 +112,34 @@ async def run_job(context: Context, name: str, uuid: UUID) -> None:
         Exception: whatever should be tried again; a `Retry` says when.
     """
     job = JOBS[name]
+    with context.watch.job(name, uuid) as seen:
+        await _run(context, name, job, uuid, seen)
+
+
+async def _run(context: Context, name: str, job: Job, uuid: UUID, seen: Run) -> None:
     try:
         async with asyncio.timeout(LONGEST_RUN.total_seconds()):
             await job.run(context, uuid)
     except Gone as gone:
+        seen.outcome = "gone"
         _log.info("job has nothing to do any more", reason=str(gone))
     except Retry as retry:
         _log.info("job waits", reason=str(retry), after=str(retry.after))
         raise
     except Unauthorized as error:
+        seen.outcome = "retry"
         await _note_failure(context, name, uuid, str(error), is_unexpected=False)
         raise Retry(str(error)) from error
     except Refused as refused:
+        seen.outcome = "retry" if job.given_up is None else "given_up"
         await _give_up(context, name, uuid, refused.message)
     except Exception as error:
+        seen.outcome = "failed"
         _log.exception("job failed")
         failures = await _note_failure(context, name, uuid, f"{type(error).__name__} in {name}")
         if failures < PATIENCE or job.given_up is None:
             raise
+        seen.outcome = "given_up"
         await _give_up(context, name, uuid, SORRY)
     else:
         await _note_success(context, uuid)

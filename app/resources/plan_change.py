@@ -49,7 +49,8 @@ async def change_plan(context: Context, uuid: UUID, name: str) -> Answer:
         wanted = resource.info(context.keys, plan=name)
     try:
         async with asyncio.timeout_at(deadline):
-            provisioned = await plan.driver.change_plan(wanted)
+            with context.watch.driver_call(plan.name, "change_plan"):
+                provisioned = await plan.driver.change_plan(wanted)
     except Refused:
         await _settle_later(context, uuid)
         raise

@@ -146,7 +146,8 @@ async def _provision_now(context: Context, resource: Resource, plan: Plan, deadl
     wanted = resource.info(context.keys)
     try:
         async with asyncio.timeout_at(deadline):
-            provisioned = await plan.driver.provision(wanted)
+            with context.watch.driver_call(plan.name, "provision"):
+                provisioned = await plan.driver.provision(wanted)
     except Refused as refused:
         async with context.database.transaction() as session:
             resource = await locked(session, resource.uuid)

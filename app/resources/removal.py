@@ -84,9 +84,10 @@ async def deprovision_service(context: Context, uuid: UUID) -> None:
     driver, info = context.plans[resource.plan].driver, resource.info(context.keys)
     is_kept = resource.kept_until is not None and resource.kept_until > context.clock()
     if is_kept and resource.restored_at is None:
-        await driver.set_aside(info)
+        with context.watch.driver_call(resource.plan, "set_aside"):
+            await driver.set_aside(info)
     elif not is_kept:
-        with suppress(Gone):  # as good as removed
+        with suppress(Gone), context.watch.driver_call(resource.plan, "deprovision"):  # gone is as good as removed
             await driver.deprovision(info)
     is_restored = is_kept and resource.restored_at is not None
     async with context.database.transaction() as session:
@@ -115,7 +116,8 @@ async def bring_back_service(context: Context, uuid: UUID) -> None:
         resource = await session.get_one(Resource, uuid)
     if resource.restored_at is None or resource.kept_until is None or resource.kept_until <= context.clock():
         return
-    restored = await context.plans[resource.plan].driver.bring_back(resource.info(context.keys))
+    with context.watch.driver_call(resource.plan, "bring_back"):
+        restored = await context.plans[resource.plan].driver.bring_back(resource.info(context.keys))
     async with context.database.transaction() as session:
         resource = await locked(session, uuid)
         store_made(context, resource, restored)

@@ -72,7 +72,8 @@ async def suspend_service(context: Context, uuid: UUID) -> None:
     async with context.database.transaction() as session:
         resource = await session.get_one(Resource, uuid)
     if not resource.is_gone and resource.suspended_at is not None:
-        await context.plans[resource.plan].driver.suspend(resource.info(context.keys))
+        with context.watch.driver_call(resource.plan, "suspend"):
+            await context.plans[resource.plan].driver.suspend(resource.info(context.keys))
 
 
 async def resume_service(context: Context, uuid: UUID) -> None:
@@ -80,4 +81,5 @@ async def resume_service(context: Context, uuid: UUID) -> None:
     async with context.database.transaction() as session:
         resource = await session.get_one(Resource, uuid)
     if not resource.is_gone and resource.suspended_at is None:
-        await context.plans[resource.plan].driver.resume(resource.info(context.keys))
+        with context.watch.driver_call(resource.plan, "resume"):
+            await context.plans[resource.plan].driver.resume(resource.info(context.keys))

@@ -128,6 +128,8 @@ def store_tokens(context: Context, resource: Resource, tokens: Tokens) -> None:
     """Keep what the token endpoint answered; a new refresh token replaces the old one."""
     resource.seal(context.keys, "access_token", tokens.access_token)
     now = context.clock()
+    if resource.tokens_at is not None:
+        context.watch.metrics.token_ages.observe((now - resource.tokens_at).total_seconds())
     resource.tokens_at, resource.tokens_refused_at = now, None
     resource.access_token_expires_at = now + tokens.expires_in
     if tokens.refresh_token is not None:

@@ -28,7 +28,8 @@ async def measure_usage(context: Context, uuid: UUID) -> None:
     if resource.state is not State.PROVISIONED:
         return
     driver, info = context.plans[resource.plan].driver, resource.info(context.keys)
-    measures = await driver.usage(info)
+    with context.watch.driver_call(resource.plan, "usage"):
+        measures = await driver.usage(info)
     is_over = any(measure.enforced and measure.used > measure.limit for measure in measures)
     is_read_only = is_over and (
         resource.read_only_at is not None
@@ -36,7 +37,8 @@ async def measure_usage(context: Context, uuid: UUID) -> None:
     )
     # Also when nothing changes: a restriction that was lost half way is put right at the next reading.
     if is_read_only or resource.read_only_at is not None:
-        await driver.restrict(info, read_only=is_read_only)
+        with context.watch.driver_call(resource.plan, "restrict"):
+            await driver.restrict(info, read_only=is_read_only)
     async with context.database.transaction() as session:
         resource = await locked(session, uuid)
         if resource.state is State.PROVISIONED:

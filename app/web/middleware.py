@@ -66,7 +66,8 @@ class EveryRequest:
                 self._add_headers(message, request_id)
             await send(message)
 
-        with _own_ids(request_id):
+        watch = scope["app"].state.context.watch
+        with _own_ids(request_id), watch.request(scope["method"], scope["path"]) as seen:
             try:
                 body = await _read_body(headers, receive)
                 await self._app(scope, _replay(body, receive), send_safely)
@@ -80,6 +81,8 @@ class EveryRequest:
                 response = await answer(Request(scope), error)
                 await response(scope, receive, send_safely)
             finally:
+                seen.status, seen.route = status, _route(scope)
+                seen.resource = structlog.contextvars.get_contextvars().get("resource")
                 milliseconds = round((time.perf_counter() - started) * 1000, 1)
                 _log.info("request", method=scope["method"], path=scope["path"], status=status, ms=milliseconds)
 
@@ -88,6 +91,14 @@ class EveryRequest:
         headers["Request-Id"] = request_id
         for name, value in self._safety.items():
             headers.setdefault(name, value)
+
+
+def _route(scope: Scope) -> str:
+    """The template of the path that was found, without what was asked for in it; few, whatever strangers try."""
+    found = getattr(scope.get("route"), "path", None)
+    if found is None:
+        return "/static" if scope.get("root_path") == "/static" else "none"
+    return str(found)
 
 
 @contextmanager
