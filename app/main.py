@@ -15,9 +15,10 @@ from app.context import Context, open_context
 from app.operations import exchanges
 from app.operators import sessions
 from app.settings import Settings
-from app.web import admin, dashboard, health, partner_api, sso
+from app.web import admin, dashboard, health, partner_api, sso, webhooks
 from app.web.cookies import OPEN_ID_LIFE, SECOND_STEP_LIFE, Signer
 from app.web.errors import handle_errors
+from app.web.limits import Limits
 from app.web.middleware import EveryRequest
 from app.web.pages import FOLDER, environment
 
@@ -40,6 +41,7 @@ def create_app(settings: Settings, opener: ContextOpener = open_context, compani
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with opener(settings) as context, exchanges.being_written(context):
             app.state.context = context
+            app.state.limits = Limits(context)
             beside = asyncio.create_task(companion(context)) if companion is not None else None
             if beside is not None:
                 beside.add_done_callback(_stop_if_it_died)
@@ -71,7 +73,7 @@ def create_app(settings: Settings, opener: ContextOpener = open_context, compani
     app.state.templates = environment()
     app.state.newest_migration = health.newest_migration()
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
-    for door in (partner_api, sso, dashboard, health, admin):
+    for door in (partner_api, webhooks, sso, dashboard, health, admin):
         app.include_router(door.router)
     handle_errors(app)
     app.add_exception_handler(admin.SignInFirst, admin.lead_to_sign_in)

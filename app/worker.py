@@ -15,11 +15,13 @@ from sqlalchemy.engine import make_url
 
 from app.context import Context
 from app.job_queue import Periodic, remove_old_jobs, retry_stalled_jobs, worker_app
-from app.operations import batch_work, exchanges, reconciliation, telling
+from app.operations import batch_work, exchanges, healing, reconciliation, telling
 from app.operations.audit_chain import link_events
 from app.operations.audit_verification import verify_daily
+from app.resources import webhook_subscription, webhooks
 from app.resources.outcomes import JOBS, run_job
 from app.resources.sweep import enqueue_measurements, sweep
+from app.web import limit_storage
 
 _log = structlog.get_logger(__name__)
 
@@ -43,10 +45,14 @@ def build_worker(context: Context) -> procrastinate.App:
             "measure": Periodic("*/5 * * * *", lambda _: enqueue_measurements(context)),
             "batches": Periodic("* * * * * */3", lambda _: batch_work.work(context)),
             "retry_stalled": Periodic("* * * * * */10", partial(retry_stalled_jobs, silent_for=_LOST_AFTER)),
+            "forget_limits": Periodic("* * * * *", lambda _: limit_storage.prune(context)),
+            "webhooks": Periodic("* * * * *", lambda _: webhook_subscription.enqueue_looks(context)),
+            "forget_webhooks": Periodic("37 * * * *", lambda _: webhooks.forget(context)),
             "forget_exchanges": Periodic("47 * * * *", lambda _: exchanges.prune(context)),
             "link_audit": Periodic("* * * * * */10", lambda _: link_events(context)),
             "alerts": Periodic("* * * * *", lambda _: telling.watch(context)),
             "forget_alerts": Periodic("7 4 * * *", lambda _: telling.forget(context)),
+            "heal": Periodic("* * * * *", lambda _: healing.heal(context)),
             "reconcile": Periodic("* * * * * */10", lambda _: reconciliation.run_asked(context)),
             "reconcile_daily": Periodic("43 3 * * *", lambda _: reconciliation.run_daily(context)),
             "verify_audit": Periodic("27 3 * * *", lambda _: verify_daily(context)),

@@ -7,7 +7,8 @@ from sqlalchemy.pool import NullPool
 import app.operations.models
 import app.operators.models
 import app.resources.models
-import app.resources.traces  # noqa: F401 - the tables must be known to the metadata
+import app.resources.traces
+import app.web.limit_storage  # noqa: F401 - the tables must be known to the metadata
 from app.database import Base
 from app.settings import read_database_url
 

@@ -30,12 +30,17 @@ class Browser:
 
     @property
     def network(self) -> str:
-        """Whom a limit counts: of IPv6 the /64, all of whose addresses one customer of a provider has."""
-        try:
-            is_six = ipaddress.ip_address(self.address).version == 6
-        except ValueError:
-            return self.address
-        return str(ipaddress.ip_network(f"{self.address}/64", strict=False)) if is_six else self.address
+        """Whom a limit counts."""
+        return network_of(self.address)
+
+
+def network_of(address: str) -> str:
+    """Whom a limit counts: of IPv6 the /64, all of whose addresses one customer of a provider has."""
+    try:
+        is_six = ipaddress.ip_address(address).version == 6
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network(f"{address}/64", strict=False)) if is_six else address
 
 
 async def count(context: Context, email: str, browser: Browser) -> None:

@@ -22,6 +22,7 @@ from app.resources.usage import GRACE, MEMORY
 from app.web.chart import bar
 from app.web.cookies import drop_session
 from app.web.dependencies import Customer, GenuineForm, OpenContext, SignedIn, signed_in
+from app.web.limits import CONFIG_LOOKS, CREDENTIAL_CHANGES, limited
 from app.web.pages import render
 
 router = APIRouter(prefix="/dashboard/{uuid}")
@@ -61,7 +62,7 @@ async def progress(context: OpenContext, customer: Customer) -> Response:
     return PlainTextResponse(_progress(customer.resource, context.clock()), headers={"Cache-Control": "no-store"})
 
 
-@router.post("/config", dependencies=[GenuineForm])
+@router.post("/config", dependencies=[GenuineForm, limited(CONFIG_LOOKS)])
 async def config(request: Request, context: OpenContext, customer: Customer) -> Response:
     """The dashboard with the values of the config vars, this once."""
     try:
@@ -72,7 +73,7 @@ async def config(request: Request, context: OpenContext, customer: Customer) -> 
     return await _page(request, context, customer, values=values)
 
 
-@router.post("/rotate", dependencies=[GenuineForm])
+@router.post("/rotate", dependencies=[GenuineForm, limited(CREDENTIAL_CHANGES)])
 async def rotate(request: Request, context: OpenContext, customer: Customer) -> Response:
     """Begin a rotation."""
     try:
@@ -83,7 +84,7 @@ async def rotate(request: Request, context: OpenContext, customer: Customer) -> 
     return _back(context, customer, "rotation")
 
 
-@router.post("/retire", dependencies=[GenuineForm])
+@router.post("/retire", dependencies=[GenuineForm, limited(CREDENTIAL_CHANGES)])
 async def retire(request: Request, context: OpenContext, customer: Customer) -> Response:
     """Do not wait for the end of a rotation."""
     try:

@@ -18,6 +18,7 @@ from app.errors import Gone, Unauthorized
 from app.operations import support
 from app.resources.models import Resource
 from app.resources.traces import SignIn
+from app.web import limits
 from app.web.cookies import SESSION_LIFE, session_sign_in
 
 
@@ -34,11 +35,12 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
-def from_heroku(request: Request, context: OpenContext) -> None:
+async def from_heroku(request: Request, context: OpenContext) -> None:
     """Let only Heroku in: Basic, with the manifest's id as the user and the current or the previous password.
 
     Raises:
         Unauthorized: anything else. Every comparison is made every time, in constant time.
+        TooMany: anything else, and too often from this address. Whoever has the password is not counted at all.
     """
     user, password = _basic(request.headers.get("Authorization", ""))
     settings = context.settings
@@ -47,6 +49,7 @@ def from_heroku(request: Request, context: OpenContext) -> None:
     previous = settings.addon_password_previous or settings.addon_password
     is_previous = hmac.compare_digest(_digest(password), _digest(previous.get_secret_value()))
     if not (is_user & (is_current | is_previous)):
+        await limits.count_failure(request, context, "partner API")
         raise Unauthorized("partner API: wrong or missing credentials")
 
 

@@ -3,8 +3,10 @@
 Only a `Refused` message ever leaves the program; everything else gets a fixed text, and the reason goes to the log.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
@@ -33,8 +35,16 @@ class TooSlow(Exception):
     """The body did not arrive in time."""
 
 
+class TooMany(Exception):
+    """The caller has failed, or asked, too often. `after` is how long that will be so."""
+
+    def __init__(self, after: timedelta) -> None:
+        super().__init__(after)
+        self.after = after
+
+
 # What a caller is told of. Anything else is a bug, and looks the same to everybody.
-KINDS: Final = (Unauthorized, Refused, Gone, Retry, BadRequest, RequestValidationError, HTTPException)
+KINDS: Final = (Unauthorized, Refused, Gone, Retry, BadRequest, TooMany, RequestValidationError, HTTPException)
 
 
 def problem(status: int, id_: str, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -60,7 +70,7 @@ class _Outside:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def _outside(error: Exception) -> _Outside:  # noqa: C901, PLR0911 - one line of the table each
+def _outside(error: Exception) -> _Outside:  # noqa: C901, PLR0911, PLR0912 - one line of the table each
     """The table. A page's words for `Unauthorized` are always the same: they must not tell what was wrong."""
     match error:
         case Unauthorized():
@@ -96,6 +106,11 @@ def _outside(error: Exception) -> _Outside:  # noqa: C901, PLR0911 - one line of
         case TooSlow():
             text = "The request took too long to arrive."
             return _Outside(408, "too_slow", text, "That took too long", text, _HANG_UP)
+        case TooMany(after=after):
+            minutes = math.ceil(after / timedelta(minutes=1))
+            text = f"That was too often. Please wait {minutes} minute{'s' if minutes > 1 else ''} and try again."
+            seconds = str(math.ceil(after.total_seconds()))
+            return _Outside(429, "rate_limit", text, "Too often", text, {"Retry-After": seconds})
         case RequestValidationError():
             # What our own pages link to is never like that: an address that somebody has typed.
             return _outside(HTTPException(404))

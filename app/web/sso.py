@@ -33,6 +33,7 @@ from app.resources.lifecycle import record
 from app.resources.models import Resource
 from app.resources.traces import SignIn
 from app.settings import SsoStrength
+from app.web import limits
 from app.web.cookies import Signer, set_session
 from app.web.dependencies import OpenContext
 from app.web.noting import NotedRoute, about
@@ -65,20 +66,30 @@ class Form:
 @router.post("/sso/login")
 async def sign_in(request: Request, context: OpenContext) -> Response:
     """303 to the resource's dashboard, signed in; the query string goes along."""
-    form = _read_form(await request.body())
-    resource, strength = _prove(context, form)
-    structlog.contextvars.bind_contextvars(resource=str(resource))
-    about(request, resource, {"token": strength.name.lower()})
-    _check_strength(context, strength)
-    _check_age(context, form.timestamp)
-    async with context.database.transaction() as session:
-        sign_in_id = await _use_form(context, session, form, resource, strength)
+    try:
+        resource, sign_in_id = await _come_in(request, context)
+    except Unauthorized:
+        await limits.count_failure(request, context, "SSO")
+        raise
     query = urlencode(request.query_params.multi_items()[:_FIELDS_TO_PASS_ON])
     response = RedirectResponse(f"/dashboard/{resource}" + (f"?{query}" if query else ""), 303)
     response.headers["Cache-Control"] = "no-store"
     signer: Signer = request.app.state.session_signer
     set_session(response, signer, resource=resource, sign_in=sign_in_id, is_https=context.settings.is_https)
     return response
+
+
+async def _come_in(request: Request, context: Context) -> tuple[UUID, UUID]:
+    """The resource, and the sign-in that has begun."""
+    form = _read_form(await request.body())
+    resource, strength = _prove(context, form)
+    structlog.contextvars.bind_contextvars(resource=str(resource))
+    about(request, resource, {"token": strength.name.lower()})
+    _check_strength(context, strength)
+    _check_age(context, form.timestamp)
+    await limits.count_sign_in(request, str(resource))
+    async with context.database.transaction() as session:
+        return resource, await _use_form(context, session, form, resource, strength)
 
 
 def _read_form(body: bytes) -> Form:

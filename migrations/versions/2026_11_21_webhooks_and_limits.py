@@ -13,8 +13,21 @@ depends_on: str | Sequence[str] | None = None
 
 
 def upgrade() -> None:
+    _upgrade_limits()
     _upgrade_config_looks()
     _upgrade_webhooks()
+
+
+def _upgrade_limits() -> None:
+    op.create_table(
+        "rate_limits",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("ends_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_rate_limits")),
+        prefixes=["UNLOGGED"],
+    )
+    op.create_index("ix_rate_limits_ends_at", "rate_limits", ["ends_at"])
 
 
 def _upgrade_webhooks() -> None:
@@ -82,6 +95,7 @@ def _upgrade_config_looks() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("rate_limits")
     _downgrade_config_looks()
     _downgrade_webhooks()
 

@@ -4,7 +4,6 @@ Every route names the role it needs by the type of a parameter: `Viewer`, `Suppo
 has `dependencies=[GenuineForm]`.
 """
 
-import ipaddress
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl, quote
@@ -18,13 +17,12 @@ from app.operators import sessions
 from app.operators.attempts import Browser
 from app.operators.roles import Role
 from app.operators.sessions import Due, SignedInOperator
+from app.web.addresses import address_of
 from app.web.dependencies import OpenContext, refuse_other_sites
 
 COOKIE: Final = "operator"
 PATH: Final = "/admin"
 _MOST_FIELDS: Final = 2000
-
-_log = structlog.get_logger(__name__)
 
 
 class SignInFirst(Exception):
@@ -108,17 +106,9 @@ GenuineForm: Any = Depends(_genuine_form)
 
 
 def browser_of(request: Request, context: OpenContext) -> Browser:
-    """Where a request comes from. Of X-Forwarded-For only what our own proxies have written is believed."""
-    address = request.client.host if request.client else "unknown"
-    written = ",".join(request.headers.getlist("X-Forwarded-For")).split(",")
-    proxies = context.settings.proxies
-    if 0 < proxies <= len(written):
-        try:
-            address = str(ipaddress.ip_address(written[-proxies].strip()))
-        except ValueError:  # not by our proxies, or they write something else
-            _log.debug("X-Forwarded-For holds no address where PROXIES_IN_FRONT says")
+    """Where a request comes from, and what the browser calls itself."""
     name = "".join(c for c in request.headers.get("User-Agent", "") if c.isprintable())
-    return Browser(address=address, name=name[:300])
+    return Browser(address=address_of(request, context), name=name[:300])
 
 
 def _wanted(request: Request) -> str:
