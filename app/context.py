@@ -107,6 +107,7 @@ async def open_context(
             client_secret=settings.heroku_client_secret.get_secret_value(),
             transport=heroku_transport,
             note=exchanges.note,
+            watch=watch,
         )
         stack.push_async_callback(heroku.close)
         open_id = _open_id(settings, clock, open_id_transport)

@@ -32,6 +32,7 @@ from app.heroku_answers import (
     uuid_of,
     words,
 )
+from app.telemetry.watch import Watch
 
 _log = structlog.get_logger(__name__)
 
@@ -81,11 +82,13 @@ class Heroku:
         client_secret: str,
         transport: httpx2.AsyncBaseTransport | None = None,
         note: Callable[[Exchange], None] | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._api_url = api_url
         self._id_url = id_url
         self._client_secret = client_secret
         self._note_exchange = note
+        self._watch = watch if watch is not None else Watch()
         self._client = httpx2.AsyncClient(
             transport=transport, timeout=_TIMEOUT, follow_redirects=False, headers={"User-Agent": "addon/1.0"}
         )
@@ -223,13 +226,15 @@ class Heroku:
         """One request. The answer on success, else one of the kinds in `errors.py`."""
         path = httpx2.URL(url).path
         started = time.perf_counter()
-        try:
-            async with asyncio.timeout(_LONGEST_CALL.total_seconds()):
-                response = await self._client.request(method, url, **how)
-        except (httpx2.RequestError, TimeoutError) as error:
-            self._note(about, method, path, started, None, type(error).__name__)
-            raise Retry(f"{method} {path}: {type(error).__name__}") from error
-        status = response.status_code
+        with self._watch.heroku_call(method, path, httpx2.URL(url).host) as call:
+            try:
+                async with asyncio.timeout(_LONGEST_CALL.total_seconds()):
+                    response = await self._client.request(method, url, **how)
+            except (httpx2.RequestError, TimeoutError) as error:
+                call.trouble = type(error).__name__
+                self._note(about, method, path, started, None, call.trouble)
+                raise Retry(f"{method} {path}: {call.trouble}") from error
+            call.status = status = response.status_code
         _log.info(
             "heroku called", method=method, path=path, status=status, heroku_id=response.headers.get("Request-Id")
         )
