@@ -177,7 +177,12 @@ class Heroku:
         method, path = "POST", f"/addons/{uuid}/webhooks"
         if wanted.id is not None:
             method, path = "PATCH", f"{path}/{wanted.id}"
-        made = await self._platform(method, path, access_token, about, body | {"secret": secret})
+        try:
+            made = await self._platform(method, path, access_token, about, body | {"secret": secret})
+        except Gone:
+            if wanted.id is None:
+                raise
+            raise Retry(f"{method} {path}: the subscription has just ended") from None
         id_ = uuid_of(words(made, "id"))
         if id_ is None:
             raise Retry(f"{method} {path}: Heroku's answer has no id")

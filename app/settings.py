@@ -167,6 +167,7 @@ class Settings(BaseSettings):
     postgres_driver_admin_url: PostgresUrl | None = None
     postgres_driver_public_host: str | None = None
     deprovision_grace: Duration = timedelta(days=3)
+    self_healing: bool = True
     batch_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 30
     log_format: Literal["json", "console"] = "json"
     worker_in_web: bool = False

@@ -8,6 +8,7 @@ from uuid import UUID
 from app.context import Context
 from app.errors import Refused
 from app.operators.roles import Actor, Role
+from app.resources.lifecycle import PROGRAM
 from app.resources.models import Resource
 
 SHORTEST_REASON: Final = 3
@@ -39,7 +40,9 @@ class Order:
     @property
     def signature(self) -> Signature:
         """Whose word it was, as the rules of a resource's life take it and the history keeps it."""
-        return {"actor": self.actor.name, "operator_id": self.actor.operator_id, "reason": self.reason}
+        # What the program does by itself has no reason that somebody gave, and is no deed of support for the customer.
+        reason = None if self.actor.name == PROGRAM else self.reason
+        return {"actor": self.actor.name, "operator_id": self.actor.operator_id, "reason": reason}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
 from app.job_queue import oldest_due_age
-from app.operations import audit_log, reconciliation
+from app.operations import audit_log, healing, reconciliation
 from app.operations.models import Alert
 from app.resources.models import Resource, State
 
@@ -73,6 +73,10 @@ KINDS: Final[Mapping[str, Kind]] = {
         title="Config vars wait to be pushed",
         advice="See its last error. Customers' apps may have credentials that stop working.",
     ),
+    "config_differs": Kind(
+        title="Heroku has other config vars",
+        advice="They were never ours, as far as is known. Was our database restored? Then reconcile; else push again.",
+    ),
     "token_refused": Kind(
         title="Heroku refuses the tokens",
         advice="For many: is HEROKU_CLIENT_SECRET right? For one: Heroku may have removed it, so reconcile.",
@@ -126,6 +130,10 @@ _OF_RESOURCES: Final[Mapping[str, _OfResources]] = {
     "push_waits": _OfResources(
         is_met=_push_waits,
         text=lambda one: f"Heroku has had older config vars of {one.name} for more than 15 minutes.",
+    ),
+    "config_differs": _OfResources(
+        is_met=lambda _: and_(Resource.config_differs_at.is_not(None), Resource.state == State.PROVISIONED),
+        text=lambda one: f"Heroku has other config vars of {one.name} than it was sent.",
     ),
     "token_refused": _OfResources(
         is_met=lambda _: and_(Resource.tokens_refused_at.is_not(None), Resource.state != State.DEPROVISIONED),
@@ -216,7 +224,7 @@ async def _differences(context: Context, _known: Sequence[Alert]) -> str | None:
     run = await reconciliation.latest(context)
     if run is None or run.error is not None:
         return None
-    number = await reconciliation.open_differences(context, run.id)
+    number = await reconciliation.open_differences(context, run.id) - await healing.being_mended(context, run)
     if not number and run.caution is None:
         return None
     what = f"{number:,} difference{'' if number == 1 else 's'} with Heroku's list"

@@ -29,6 +29,7 @@ class Ours:
     provisioned_at: datetime | None
     deprovisioned_at: datetime | None
     config_changed_at: datetime | None
+    config_differs_at: datetime | None
     config_version: int
     pushed_version: int
 
@@ -98,6 +99,12 @@ def on_both(context: Context, ours: Ours, theirs: Install, since: datetime) -> I
     if ours.state is State.PROVISIONED and is_behind:
         text = f"Heroku has older config vars of {ours.name} than it should have."
         yield Finding(kind="config", text=text, repair="retry-now")
+    elif ours.state is State.PROVISIONED and ours.config_differs_at is not None:
+        text = (
+            f"Heroku has config vars of {ours.name} that were never ours, as far as this database knows. They may be "
+            "newer than all it knows, if it was restored from a backup."
+        )
+        yield Finding(kind="config", text=text, repair="rotate")
 
 
 def _states(ours: Ours, theirs: Install, since: datetime) -> Iterator[Finding]:

@@ -137,6 +137,10 @@ def troubles(resource: Resource, now: datetime) -> list[Trouble]:
             Trouble(text="Heroku does not have its newest config vars.", at=resource.config_changed_at),
         ),
         (
+            resource.config_differs_at is not None,
+            Trouble(text="Heroku has other config vars than it was sent.", at=resource.config_differs_at),
+        ),
+        (
             is_alive and facts.get("plan") not in {None, resource.plan},
             Trouble(text=f"Heroku has it on the plan {facts.get('plan')}.", at=resource.app_read_at, is_bad=False),
         ),

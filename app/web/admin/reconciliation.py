@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from app.context import Context
 from app.errors import Refused
-from app.operations import reconciliation, repairs
+from app.operations import healing, reconciliation, repairs
 from app.operations.models import Difference, Reconciliation
 from app.operations.repairs import REPAIRS
 from app.operators.sessions import SignedInOperator
@@ -36,7 +36,7 @@ _KINDS: Final = {
     "ghost": "only at Heroku",
     "plan": "other plan",
     "state": "other state",
-    "config": "old config vars",
+    "config": "other config vars",
 }
 
 
@@ -193,6 +193,7 @@ async def _overview(
         is_top=before is None,
         findings=None if newest is None else await _findings(context, newest, 0),
         kinds=_KINDS,
+        heals=context.settings.self_healing,
     )
 
 
@@ -203,6 +204,7 @@ async def _findings(context: Context, run: Reconciliation, after: int) -> dict[s
         "run": run,
         "number": sum(run.counts.values()),
         "left": await reconciliation.open_differences(context, run.id),
+        "mended": await healing.mended(context, run),
         "differences": found[:_SHOWN],
         "more": found[_SHOWN - 1].id if len(found) > _SHOWN else None,
         "kinds": _KINDS,
