@@ -50,7 +50,7 @@ _MINUTE: Final = timedelta(minutes=1)
 # What calls Heroku for no resource needs no pace.
 _WITHOUT_HEROKU: Final = ("suspend", "resume")
 # Jobs that no action asks for.
-_BESIDES: Final = ("measure_usage", "read_app")
+_BESIDES: Final = ("measure_usage", "read_app", "keep_webhook", "handle_webhooks")
 _FAILURES: Final = ("given_up", "job_skipped", "rotation_failed")
 
 _LOCK: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('batches'))")

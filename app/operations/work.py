@@ -94,6 +94,7 @@ _CONSEQUENCES: Final[Mapping[str, str]] = {
     "rotate_service": "the rotation ends and the present credentials stay",
     "report_failure": "it ends here although Heroku does not know",
     "measure_usage": "no reading is taken this time",
+    "handle_webhooks": "what Heroku told is left as it is; it can be handled again",
     "bring_back_service": "what was to be restored stays out of reach",
 }
 

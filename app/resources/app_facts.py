@@ -136,11 +136,12 @@ async def look(context: Context, resource: Resource) -> str | None:
     try:
         await task
     except AddonError as error:
-        return _sentence(error)
+        return sentence(error)
     return None
 
 
-def _sentence(error: AddonError) -> str:
+def sentence(error: AddonError) -> str:
+    """Why Heroku could not be asked, for operators."""
     match error:
         case Unauthorized():
             return "Heroku does not accept our token for this resource."

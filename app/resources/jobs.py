@@ -62,6 +62,8 @@ async def exchange_grant(context: Context, uuid: UUID) -> None:
         resource.seal(context.keys, "grant", None)
         now = context.clock()
         record(session, uuid, now, "grant_exchanged", PROGRAM, "Authorized by Heroku", is_for_customer=False)
+        if context.settings.heroku_webhooks:
+            await context.queue.enqueue(session, "keep_webhook", uuid, at_most_one=True, priority=-2)
 
 
 async def provision_service(context: Context, uuid: UUID) -> None:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
@@ -21,7 +21,7 @@ from app.drivers.base import Provisioned
 from app.errors import Gone, Refused
 from app.resources.config_values import note_change
 from app.resources.models import Resource, State
-from app.resources.traces import Event, PlanWithdrawal
+from app.resources.traces import Event, PlanWithdrawal, WebhookEvent
 
 # Heroku wants an answer within three seconds. Two of them are for the driver and for what comes before it; the rest is
 # for writing down how far it came.
@@ -79,6 +79,13 @@ async def end_life(
     resource.rotation_requested_at = resource.rotated_at = resource.retire_at = None
     for secret in ("grant", "access_token", "refresh_token", "log_input_url", "log_drain_token"):
         resource.seal(context.keys, secret, None)
+    # The webhooks' secret stays for a while: Heroku tells of the end, too, and tries for days if it is not believed.
+    resource.webhook_due_at = None
+    await session.execute(
+        update(WebhookEvent)
+        .where(WebhookEvent.resource_uuid == resource.uuid, WebhookEvent.status == "waiting")
+        .values(status="ignored", outcome="The resource was deprovisioned before.", handled_at=now)
+    )
     record(
         session,
         resource.uuid,

@@ -19,6 +19,8 @@ from app.resources.jobs import SORRY
 from app.resources.lifecycle import PROGRAM, give_up_provisioning, locked, record
 from app.resources.models import Resource, State
 from app.resources.usage import measure_usage
+from app.resources.webhook_subscription import keep_webhook
+from app.resources.webhooks import fail_waiting, handle_webhooks
 from app.telemetry.watch import Run
 
 _log = structlog.get_logger(__name__)
@@ -102,6 +104,8 @@ JOBS: Final[Mapping[str, Job]] = {
     "report_failure": Job(jobs.report_failure, _end_here),
     "measure_usage": Job(measure_usage, _leave_as_is),
     "read_app": Job(read_app, _leave_as_is),
+    "keep_webhook": Job(keep_webhook, _leave_as_is),
+    "handle_webhooks": Job(handle_webhooks, fail_waiting),
 }
 
 
