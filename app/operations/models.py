@@ -1,11 +1,11 @@
-"""What is remembered about running the whole: links of the audit chain, batches, reconciliations, alerts."""
+"""What is remembered about running the whole: links of the audit chain, batches, reconciliations, alerts, counts."""
 
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Enum, ForeignKey, Identity, Index, LargeBinary, SmallInteger, Text, text
+from sqlalchemy import BigInteger, Double, Enum, ForeignKey, Identity, Index, LargeBinary, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -201,3 +201,27 @@ class AlertMessage(Base):
     given_up_at: Mapped[datetime | None]
     # How the last try failed, without addresses or secrets.
     last_error: Mapped[str | None] = mapped_column(Text)
+
+
+class MetricCount(Base):
+    """One line of `/metrics`: what all processes together have counted since the table was made."""
+
+    __tablename__ = "metric_counts"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    # As JSON, sorted by name.
+    labels: Mapped[str] = mapped_column(Text, primary_key=True)
+    value: Mapped[float] = mapped_column(Double)
+
+
+class ProcessReport(Base):
+    """What a living process says of itself every few seconds; who has been silent for long has died."""
+
+    __tablename__ = "process_reports"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    # "web" or "worker".
+    kind: Mapped[str] = mapped_column(Text)
+    reported_at: Mapped[datetime]
+    # Numbers by the names that they have in `/metrics`.
+    gauges: Mapped[dict[str, float]] = mapped_column(JSONB)

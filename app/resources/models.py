@@ -62,6 +62,10 @@ class Resource(Base):
             postgresql_where=text("tokens_refused_at IS NOT NULL"),
         ),
         Index("ix_resources_kept_until", "kept_until", postgresql_where=text("kept_until IS NOT NULL")),
+        # A grant is emptied when it is exchanged, so there are few.
+        Index(
+            "ix_resources_grant_received_at", "grant_received_at", postgresql_where=text("grant_sealed IS NOT NULL")
+        ),
         Index("ix_resources_retire_at", "retire_at", postgresql_where=text("retire_at IS NOT NULL")),
         Index("ix_resources_provisioning", "created_at", postgresql_where=text("state = 'provisioning'")),
         Index("ix_resources_plan_state", "plan", "state"),

@@ -14,6 +14,7 @@ depends_on: str | Sequence[str] | None = None
 
 def upgrade() -> None:
     _upgrade_limits()
+    _upgrade_metrics()
     _upgrade_config_looks()
     _upgrade_webhooks()
 
@@ -28,6 +29,30 @@ def _upgrade_limits() -> None:
         prefixes=["UNLOGGED"],
     )
     op.create_index("ix_rate_limits_ends_at", "rate_limits", ["ends_at"])
+
+
+def _upgrade_metrics() -> None:
+    op.create_table(
+        "metric_counts",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("labels", sa.Text(), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("name", "labels", name=op.f("pk_metric_counts")),
+    )
+    op.create_table(
+        "process_reports",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("reported_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("gauges", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_process_reports")),
+    )
+    op.create_index(
+        "ix_resources_grant_received_at",
+        "resources",
+        ["grant_received_at"],
+        postgresql_where=sa.text("grant_sealed IS NOT NULL"),
+    )
 
 
 def _upgrade_webhooks() -> None:
@@ -96,8 +121,17 @@ def _upgrade_config_looks() -> None:
 
 def downgrade() -> None:
     op.drop_table("rate_limits")
+    _downgrade_metrics()
     _downgrade_config_looks()
     _downgrade_webhooks()
+
+
+def _downgrade_metrics() -> None:
+    op.drop_index(
+        "ix_resources_grant_received_at", table_name="resources", postgresql_where=sa.text("grant_sealed IS NOT NULL")
+    )
+    op.drop_table("process_reports")
+    op.drop_table("metric_counts")
 
 
 def _downgrade_webhooks() -> None:
