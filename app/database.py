@@ -11,6 +11,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import QueuePool
 
 from app.errors import Retry
 
@@ -50,6 +51,7 @@ class Database:
                 "application_name": "addon",
             },
         )
+        self._pool: QueuePool = self._engine.pool  # type: ignore[assignment]  # what such an engine makes
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
 
     @asynccontextmanager
@@ -71,6 +73,16 @@ class Database:
         A part that raises is undone alone. Nobody may talk to the network in one: the outer one stays open.
         """
         return _Within(session)
+
+    @property
+    def connections_in_use(self) -> int:
+        """How many connections are at work at this moment."""
+        return self._pool.checkedout()
+
+    @property
+    def connections_most(self) -> int:
+        """How many there may be at once."""
+        return self._pool.size()
 
     async def close(self) -> None:
         """Close every connection."""

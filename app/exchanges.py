@@ -62,6 +62,10 @@ class ExchangeBuffer:
         self._make_room()
         self._waiting.append((self._clock(), exchange))
 
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
     def take(self) -> tuple[list[tuple[datetime, Exchange]], int]:
         """All that waits, oldest first, and how many were dropped since the last time."""
         taken, dropped = list(self._waiting), self._dropped

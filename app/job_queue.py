@@ -27,6 +27,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from app.database import psycopg_connection
 from app.errors import Retry
 from app.telemetry import tracing
+from app.telemetry.watch import Watch
 
 _log = structlog.get_logger(__name__)
 
@@ -123,6 +124,7 @@ def worker_app(
     url: str,
     jobs: Mapping[str, Callable[[UUID], Awaitable[None]]],
     periodic: Mapping[str, Periodic],
+    watch: Watch | None = None,
 ) -> procrastinate.App:
     """The worker's side of the queue: runs `jobs` by name and `periodic` work by the clock.
 
@@ -130,6 +132,7 @@ def worker_app(
         url: of the database, as libpq takes it.
         jobs: what each name runs; raising means "run it again later", returning means done.
         periodic: name to times and work. Each round runs in one worker only.
+        watch: counts the rounds.
     """
     app = procrastinate.App(
         connector=procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=4),
@@ -139,7 +142,9 @@ def worker_app(
         app.task(name=name, queue=QUEUE, retry=_Patience(), pass_context=True)(_for_resource(run))
     for name, work in periodic.items():
         # No lock: a round that died with its worker would hold it, and with it the round that revives lost jobs.
-        task = app.task(name=name, queue="periodic", queueing_lock=name, pass_context=True)(_for_clock(work))
+        task = app.task(name=name, queue="periodic", queueing_lock=name, pass_context=True)(
+            _for_clock(work, watch or Watch())
+        )
         app.periodic(cron=work.cron)(task)
     return app
 
@@ -157,9 +162,10 @@ def _for_resource(run: Callable[[UUID], Awaitable[None]]) -> Callable[..., Await
     return job
 
 
-def _for_clock(work: Periodic) -> Callable[..., Awaitable[None]]:
+def _for_clock(work: Periodic, watch: Watch) -> Callable[..., Awaitable[None]]:
     async def job(context: JobContext, timestamp: int) -> None:  # noqa: ARG001 - procrastinate passes the round's time
-        with structlog.contextvars.bound_contextvars(job=context.job.task_name, job_id=context.job.id):
+        name = context.job.task_name
+        with structlog.contextvars.bound_contextvars(job=name, job_id=context.job.id), watch.job(name):
             await work.run(context.app)
 
     return job

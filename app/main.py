@@ -12,10 +12,11 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from app.context import Context, open_context
-from app.operations import exchanges
+from app.operations import exchanges, metrics
 from app.operators import sessions
 from app.settings import Settings
 from app.web import admin, dashboard, health, partner_api, sso, webhooks
+from app.web import metrics as metrics_door
 from app.web.cookies import OPEN_ID_LIFE, SECOND_STEP_LIFE, Signer
 from app.web.errors import handle_errors
 from app.web.limits import Limits
@@ -39,7 +40,7 @@ def create_app(settings: Settings, opener: ContextOpener = open_context, compani
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opener(settings) as context, exchanges.being_written(context):
+        async with opener(settings) as context, exchanges.being_written(context), metrics.being_counted(context, "web"):
             app.state.context = context
             app.state.limits = Limits(context)
             beside = asyncio.create_task(companion(context)) if companion is not None else None
@@ -71,9 +72,10 @@ def create_app(settings: Settings, opener: ContextOpener = open_context, compani
     app.state.second_step_signer = Signer(keys, "operator second step", life=SECOND_STEP_LIFE)
     app.state.open_id_signer = Signer(keys, "operator openid", life=OPEN_ID_LIFE)
     app.state.templates = environment()
+    app.state.metrics_told = metrics_door.Told()
     app.state.newest_migration = health.newest_migration()
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
-    for door in (partner_api, webhooks, sso, dashboard, health, admin):
+    for door in (partner_api, webhooks, sso, dashboard, health, admin, metrics_door):
         app.include_router(door.router)
     handle_errors(app)
     app.add_exception_handler(admin.SignInFirst, admin.lead_to_sign_in)

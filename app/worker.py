@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 
 from app.context import Context
 from app.job_queue import Periodic, remove_old_jobs, retry_stalled_jobs, worker_app
-from app.operations import batch_work, exchanges, healing, reconciliation, telling
+from app.operations import batch_work, exchanges, healing, metrics, reconciliation, telling
 from app.operations.audit_chain import link_events
 from app.operations.audit_verification import verify_daily
 from app.resources import webhook_subscription, webhooks
@@ -58,6 +58,7 @@ def build_worker(context: Context) -> procrastinate.App:
             "verify_audit": Periodic("27 3 * * *", lambda _: verify_daily(context)),
             "remove_old": Periodic("17 4 * * *", partial(remove_old_jobs, older_than=timedelta(days=30))),
         },
+        watch=context.watch,
     )
 
 
@@ -66,7 +67,7 @@ async def run_worker(context: Context, *, install_signal_handlers: bool = True) 
 
     A worker that has lost the database (it was restarted, or failed over) begins again until it is back.
     """
-    async with exchanges.being_written(context):
+    async with exchanges.being_written(context), metrics.being_counted(context, "worker"):
         await _work_until_told(context, install_signal_handlers=install_signal_handlers)
 
 
