@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 import structlog
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
@@ -27,6 +28,7 @@ from app.resources.lifecycle import (
 from app.resources.models import Resource, State
 from app.resources.removal import deprovision_service
 from app.resources.tokens import store_tokens, with_token
+from app.resources.traces import Event
 
 _log = structlog.get_logger(__name__)
 
@@ -37,6 +39,9 @@ GRANT_LIFE: Final = timedelta(minutes=5)
 PROVISIONING_LIMIT: Final = timedelta(hours=11, minutes=50)
 # How long the previous credentials work after Heroku has the new ones: releases and restarts take time.
 ROTATION_OVERLAP: Final = timedelta(hours=2)
+
+# The kind of the event that Heroku has as provisioned what was to be given up here.
+IN_USE: Final = "in_use_at_heroku"
 
 SORRY: Final = "The add-on could not be provisioned. Nothing was charged; please try again or contact support."
 
@@ -199,9 +204,50 @@ async def report_failure(context: Context, uuid: UUID) -> None:
             await with_token(context, uuid, lambda token: context.heroku.mark_deprovisioned(uuid, token))
         except (Gone, Refused, Unauthorized) as error:
             _log.warning("Heroku did not take the news of a failure", reason=str(error))
+            if isinstance(error, Refused) and await _is_in_use(context, uuid):
+                await _go_on(context, uuid)
+                return
     async with context.database.transaction() as session:
         resource = await locked(session, uuid)
         await give_up_provisioning(context, session, resource, resource.refusal or SORRY)
+
+
+async def _is_in_use(context: Context, uuid: UUID) -> bool:
+    """Whether Heroku has the add-on as provisioned, whatever we know of it."""
+    states: list[str] = []
+
+    async def ask(token: str) -> None:
+        states.append(await context.heroku.addon_state(uuid, token))
+
+    try:
+        await with_token(context, uuid, ask)
+    except (Gone, Refused, Unauthorized):
+        return False
+    return states[-1] == State.PROVISIONED
+
+
+async def _go_on(context: Context, uuid: UUID) -> None:
+    """Take nothing away from a customer who uses it: finish the provisioning instead, which may be done twice.
+
+    So it is after our database was restored from a backup that was made in the middle of it.
+
+    Raises:
+        Retry: that was tried before, and only people can help.
+    """
+    async with context.database.transaction() as session:
+        resource = await _living(session, uuid)
+        query = select(Event.id).where(Event.resource_uuid == uuid, Event.kind == IN_USE).limit(1)
+        if await session.scalar(query) is not None:
+            resource.last_error = "Heroku has it as provisioned, and its provisioning does not come to an end here"
+            resource.last_error_at = context.clock()
+            is_first = False
+        else:
+            resource.refusal, is_first = None, True
+            text = "Heroku has it as provisioned, so its provisioning is finished instead of given up"
+            record(session, uuid, context.clock(), IN_USE, PROGRAM, text, is_for_customer=False)
+            await context.queue.enqueue(session, "provision_service", uuid)
+    if not is_first:
+        raise Retry("Heroku has this add-on as provisioned: it is not ended here", after=timedelta(hours=1))
 
 
 async def _load(session: AsyncSession, uuid: UUID) -> Resource:

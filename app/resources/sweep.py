@@ -4,12 +4,13 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, exists, select
 
 from app.context import Context
-from app.resources.jobs import PROVISIONING_LIMIT
+from app.resources.jobs import IN_USE, PROVISIONING_LIMIT
 from app.resources.models import Resource, State
 from app.resources.removal import UNSETTLED_FOR
+from app.resources.traces import Event
 
 _log = structlog.get_logger(__name__)
 
@@ -59,6 +60,9 @@ async def _enqueue(context: Context, job: str, uuid: UUID) -> None:
 async def _give_up(context: Context, uuid: UUID) -> None:
     async with context.database.transaction() as session:
         resource = await session.get_one(Resource, uuid, with_for_update=True)
+        is_in_use = exists().where(Event.resource_uuid == uuid, Event.kind == IN_USE)
+        if await session.scalar(select(is_in_use)):
+            return
         if resource.state is State.PROVISIONING and resource.refusal is None:
             _log.error("provisioning took too long", resource=str(uuid))
             resource.refusal = TOO_LATE

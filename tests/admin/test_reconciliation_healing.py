@@ -224,8 +224,9 @@ async def test_a_list_that_is_not_believed_mends_nothing(key_rig: Rig):
 
 async def test_the_setting_turns_all_of_it_off(make_rig: Callable[..., Rig]):
     async with make_rig(self_healing="false").running() as rig:
-        addon, other = await installed(rig, 2)
+        (other,) = await installed(rig)
         rig.clock.forward(days=1)
+        (addon,) = await installed(rig)
         addon.state, other.config = "provisioning", {}
         await compare(rig)
         await heal(rig)
