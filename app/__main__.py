@@ -25,6 +25,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "batches": ("app.commands.batches:cli", "One action on many resources: order it, watch it, stop it."),
     "plans": ("app.commands.plans:cli", "Plans: what is sold, and to whom."),
     "reconcile": ("app.commands.reconcile:reconcile", "Compare every resource with Heroku's list of installs."),
+    "restored": ("app.commands.restored:restored", "Say that the database was restored from a backup."),
     "alerts": ("app.commands.alerts:cli", "Alerts: what is open, and a trial of the ways to the team."),
     "overview": ("app.commands.overview:overview", "Show how the business goes, and what waits or fails now."),
     "audit": ("app.commands.audit:cli", "The audit log and the chain of digests over it."),

@@ -20,7 +20,7 @@ from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import Job as QueuedJob
 from procrastinate.jobs import Status
-from sqlalchemy import ColumnElement, Text, cast, column, exists, literal_column, table, text
+from sqlalchemy import ColumnElement, Select, Text, cast, column, delete, exists, literal_column, table, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -281,3 +281,17 @@ async def drop(session: AsyncSession, uuid: UUID, job_id: int) -> str | None:
     if name is not None:
         await session.execute(text("SELECT procrastinate_cancel_job_v1(:id, false, true)"), {"id": job_id})
     return name
+
+
+_ALIVE = text("SELECT EXISTS (SELECT FROM procrastinate_workers WHERE last_heartbeat > now() - interval '30 seconds')")
+
+
+async def is_worked_on(session: AsyncSession) -> bool:
+    """Whether a worker has given a sign of life just now."""
+    return bool(await session.scalar(_ALIVE))
+
+
+async def forget_work(session: AsyncSession, names: Sequence[str], locks: Select[str]) -> int:
+    """Drop the jobs of these names and locks, also those that a dead worker has begun; how many there were."""
+    where = (_JOBS.c.task_name.in_(names), _JOBS.c.lock.in_(locks), text("status IN ('todo', 'doing')"))
+    return len((await session.execute(delete(_JOBS).where(*where).returning(_JOBS.c.lock))).all())
