@@ -9,8 +9,9 @@ from app.job_queue import QueuedWork
 from app.operations.actions import ACTIONS
 from app.operations.inspection import Inspection
 from app.operations.timeline import Line
+from app.operations.webhooks import summary
 from app.resources.models import Resource
-from app.resources.traces import Event, Exchange, SignIn
+from app.resources.traces import Event, Exchange, SignIn, WebhookEvent
 
 _RESOURCE: Final = (
     "uuid", "name", "plan", "region", "state", "created_at", "provisioned_at", "suspended_at", "deprovisioned_at",
@@ -66,6 +67,8 @@ def _heroku(found: Inspection) -> dict[str, Any]:
         "plan": told.get("plan"),
         "attached_to": [f"{app} as {name}" for app, name in told.get("attachments") or []],
         "read_at": resource.app_read_at,
+        "tells_by_webhooks": resource.webhook_id is not None and not resource.is_gone,
+        "webhooks_error": resource.webhook_error,
         "has_newest_config": resource.config_version > 0 and not resource.needs_push,
     }
 
@@ -129,6 +132,8 @@ def line(one: Line) -> dict[str, Any]:
         told = {"line": "event", "who": row.actor, "text": row.text, "reason": row.reason, "kind": row.kind}
     elif isinstance(row, SignIn):
         told = {"line": "sign-in", "who": row.email or "a customer", "text": "Signed in to the dashboard"}
+    elif isinstance(row, WebhookEvent):
+        told = {"line": "webhook", "who": "Heroku", "text": webhook_text(row)}
     else:
         who = "Heroku" if row.direction == "in" else "the program"
         told = {"line": "exchange", "who": who, "text": exchange_text(row)}
@@ -139,6 +144,22 @@ def exchange_text(one: Exchange) -> str:
     """An exchange in short, without the uuid that it is about."""
     path = one.path.replace(str(one.resource_uuid), "…")
     return f"{one.method} {path}: {one.status or 'no answer'} in {one.milliseconds:.0f} ms"
+
+
+def webhook(one: WebhookEvent) -> dict[str, Any]:
+    """One webhook, as far as it may be read."""
+    names = ("id", "at", "last_at", "deliveries", "happened_at", "include", "action", "status", "outcome", "handled_at")
+    return {name: getattr(one, name) for name in names} | {"facts": one.facts}
+
+
+def webhook_text(one: WebhookEvent) -> str:
+    """A webhook in short, with what became of it."""
+    return f"Webhook {summary(one)}: {one.status}"
+
+
+def narrow_webhook(one: WebhookEvent) -> dict[str, Any]:
+    """A webhook in fewer columns."""
+    return {"id": one.id, "at": one.at, "webhook": summary(one), "status": one.status, "outcome": one.outcome}
 
 
 def for_people(told: Mapping[str, Any], found: Inspection) -> dict[str, Any]:

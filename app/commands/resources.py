@@ -11,14 +11,14 @@ from app.commands import resource_facts
 from app.commands.resource_actions import add_actions
 from app.commands.terminal import As, AsJson, Reason, Which, in_context, show, show_json, show_sections, who
 from app.context import Context
-from app.operations import search
+from app.operations import search, webhooks
 from app.operations.action import Order
 from app.operations.credentials import reveal_config
 from app.operations.found import Found, Page
 from app.operations.inspection import Inspection, inspect
 from app.operations.naming import find_uuid
 from app.operations.timeline import Line, Show, timeline
-from app.resources.traces import Exchange
+from app.resources.traces import Exchange, WebhookEvent
 
 cli = typer.Typer(no_args_is_help=True, help="Resources: find them, look at one, do something to it.")
 
@@ -92,6 +92,25 @@ def exchanges(resource: Which, limit: Limit = 20, *, as_json: AsJson = False) ->
     found = [line.row for line in _lines(resource, Show.EXCHANGES, limit)]
     rows = [tell(one) for one in found if isinstance(one, Exchange)]
     show(rows, as_json=as_json, empty="None in the last two weeks.")
+
+
+@cli.command("webhooks")
+def webhooks_(
+    resource: Which,
+    status: Annotated[str, typer.Option(help=f"Only these: {', '.join(webhooks.STATUSES)}.")] = "",
+    limit: Limit = 20,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show what Heroku has told by webhooks about a resource in the last thirty days, and what became of it."""
+
+    async def work(context: Context) -> list[WebhookEvent]:
+        uuid = await find_uuid(context, resource)
+        found, _ = await webhooks.find(context, status=status, resource=uuid, limit=limit)
+        return [one.event for one in found]
+
+    tell = resource_facts.webhook if as_json else resource_facts.narrow_webhook
+    show([tell(one) for one in in_context(work)], as_json=as_json, empty="None in the last thirty days.")
 
 
 def _lines(which: str, only: Show, limit: int) -> list[Line]:

@@ -7,6 +7,7 @@ from app.operations.action import Action
 from app.operations.credentials import PUSH_CONFIG, REFRESH_TOKEN, RETIRE_NOW, ROTATE
 from app.operations.ending import DEPROVISION, PURGE, RESTORE
 from app.operations.service import MOVE_PLAN, RESUME, SUSPEND
+from app.operations.webhooks import HANDLE_AGAIN
 from app.operations.work import RETRY_NOW, SKIP_JOB
 
 ACTIONS: Final[Mapping[str, Action]] = {
@@ -21,6 +22,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
         SUSPEND,
         RESUME,
         SKIP_JOB,
+        HANDLE_AGAIN,
         DEPROVISION,
         RESTORE,
         PURGE,

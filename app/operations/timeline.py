@@ -1,4 +1,4 @@
-"""All that happened to one resource on one line of time: events, sign-ins to its dashboard, exchanges with Heroku."""
+"""All that happened to one resource on one line of time: events, sign-ins, exchanges with Heroku, its webhooks."""
 
 import heapq
 import re
@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
 from app.errors import Refused
-from app.resources.traces import Event, Exchange, SignIn
+from app.resources.traces import Event, Exchange, SignIn, WebhookEvent
 
 PAGE: Final = 50
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_KEY: Final = re.compile(r"(\d{1,17})-([012])-(\d{1,18}|[0-9a-f-]{36})")
+_KEY: Final = re.compile(r"(\d{1,17})-([0-3])-(\d{1,18}|[0-9a-f-]{36})")
 # Told by the sign-ins themselves.
 _TOLD_TWICE: Final = ("signed_in",)
 
@@ -31,15 +31,16 @@ class Show(StrEnum):
     OPERATORS = "operators"
     SIGN_INS = "sign-ins"
     EXCHANGES = "exchanges"
+    WEBHOOKS = "webhooks"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `kind` says which of the three it is; lines of one moment are in the order of the kinds."""
+    """One line. `kind` says which of the four it is; lines of one moment are in the order of the kinds."""
 
     at: datetime
     kind: int
-    row: Event | SignIn | Exchange
+    row: Event | SignIn | Exchange | WebhookEvent
 
     @property
     def key(self) -> str:
@@ -79,24 +80,26 @@ async def timeline(
     return newest[:limit], newest[limit - 1].key if len(newest) > limit else None
 
 
-def _queries(uuid: UUID, show: Show) -> tuple[Select[Any] | None, Select[Any] | None, Select[Any] | None]:
+def _queries(uuid: UUID, show: Show) -> tuple[Select[Any] | None, ...]:
     events = select(Event).where(Event.resource_uuid == uuid, Event.kind.not_in(_TOLD_TWICE))
     if show is Show.OPERATORS:
         events = events.where(or_(Event.operator_id.is_not(None), Event.reason.is_not(None)))
     # A visit of support is told by its event, which knows the reason.
     sign_ins = select(SignIn).where(SignIn.resource_uuid == uuid, SignIn.support_operator.is_(None))
     exchanges = select(Exchange).where(Exchange.resource_uuid == uuid)
+    webhooks = select(WebhookEvent).where(WebhookEvent.resource_uuid == uuid)
     return (
         events if show in {Show.ALL, Show.EVENTS, Show.OPERATORS} else None,
         sign_ins if show in {Show.ALL, Show.SIGN_INS} else None,
         exchanges if show in {Show.ALL, Show.EXCHANGES} else None,
+        webhooks if show in {Show.ALL, Show.WEBHOOKS} else None,
     )
 
 
 async def _lines(
     session: AsyncSession, kind: int, query: Select[Any], place: _Place | None, limit: int
 ) -> Sequence[Line]:
-    table: Any = (Event, SignIn, Exchange)[kind]
+    table: Any = (Event, SignIn, Exchange, WebhookEvent)[kind]
     if place is not None:
         query = query.where(_is_before(table, kind, place))
     rows = await session.scalars(query.order_by(table.at.desc(), table.id.desc()).limit(limit))

@@ -208,8 +208,8 @@ class Resource(Base):
     log_input_url_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     log_drain_token_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
 
-    # Our subscription to Heroku's webhooks: its id there; the secret that signs them, ours before Heroku has it; when it
-    # is to be looked at next; and Heroku's words if it could not be had.
+    # Our subscription to Heroku's webhooks: its id there; the secret that signs them, ours before it is Heroku's; when
+    # it is to be looked at next; and why it could not be had.
     webhook_id: Mapped[UUID | None]
     webhook_secret_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     webhook_due_at: Mapped[datetime | None]

@@ -122,6 +122,9 @@ class Exchange(Base):
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
 
 
+WebhookStatus = Literal["waiting", "handled", "ignored", "failed"]
+
+
 class WebhookEvent(Base):
     """Something that Heroku told by a webhook about a resource, however often it came; kept for thirty days.
 
@@ -153,7 +156,7 @@ class WebhookEvent(Base):
     action: Mapped[str] = mapped_column(Text)
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
     # "waiting": for the job that asks Heroku; "handled", "ignored" and "failed" have a sentence about it.
-    status: Mapped[Literal["waiting", "handled", "ignored", "failed"]] = mapped_column(Text)
+    status: Mapped[WebhookStatus] = mapped_column(Text)
     outcome: Mapped[str | None] = mapped_column(Text)
     handled_at: Mapped[datetime | None]
 

@@ -1,7 +1,7 @@
 """An add-on to which all has happened that the panel tells: long names, failures, batches, differences, alerts."""
 
 from collections.abc import Mapping
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from rig import Rig
 from sqlalchemy import update
@@ -10,7 +10,9 @@ from app.operations import batch_work, batches, exchanges, reconciliation, sale,
 from app.operations.action import Order, perform
 from app.operations.actions import ACTIONS
 from app.operators.roles import Actor, Role
+from app.resources import webhooks
 from app.resources.models import Resource
+from app.resources.traces import WebhookEvent
 from app.simulator.records import AddOn
 
 OLGA = Actor(name="olga.with.a.rather.long.address@operations.acme-cloud-services.example", role=Role.OWNER)
@@ -49,6 +51,7 @@ async def make_busy(rig: Rig) -> Mapping[str, str]:
     running = await batches.order(context, OLGA, query="plan:standard state:provisioned", number=3, **order)
     await batches.pause(context, OLGA, running)
 
+    await _tell(rig, fine)
     world.remove(lost, "in silence.")
     moved.plan = "premium"
     world.install(app, "test", name=None, options={}).state = "provisioned"
@@ -67,3 +70,36 @@ async def make_busy(rig: Rig) -> Mapping[str, str]:
 async def _change(rig: Rig, addon: AddOn, **values: object) -> None:
     async with rig.context.database.transaction() as session:
         await session.execute(update(Resource).where(Resource.uuid == UUID(addon.id)).values(**values))
+
+
+async def _tell(rig: Rig, addon: AddOn) -> None:
+    """Webhooks of every kind and end, one of them with all that may be in it."""
+    long = f"{'wilhelmina.' * 6}van.der.meer@subsidiary.of-a-customer.example"
+    for number, (include, action, outcome) in enumerate(
+        (
+            ("api:app", "update", "The app was renamed from shop-with-a-name-of-30-letters to emporium."),
+            ("api:addon", "destroy", None),
+            ("api:addon-attachment", "create", "Heroku could not be asked just now."),
+            ("api:addon", "update", "We have caused it ourselves."),
+        )
+    ):
+        facts = {"name": "emporium", "owner": long, "name before": "shop", "changed": ["name", "owner"], "by": long}
+        told = webhooks.Told(
+            event_id=str(uuid4()),
+            include=include,
+            action=action,
+            happened_at=rig.clock(),
+            sequence=None,
+            actor=None,
+            changed=frozenset(),
+            facts=facts,
+        )
+        for _ in range(1 + number):
+            await webhooks.take(rig.context, UUID(addon.id), told)
+        status = ("handled", "waiting", "failed", "ignored")[number]
+        async with rig.context.database.transaction() as session:
+            await session.execute(
+                update(WebhookEvent)
+                .where(WebhookEvent.event_id == told.event_id)
+                .values(status=status, outcome=outcome, handled_at=rig.clock())
+            )

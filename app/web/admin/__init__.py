@@ -19,6 +19,7 @@ from app.web.admin import (
     second_factor,
     sign_in,
     support,
+    webhooks,
 )
 from app.web.admin.access import SetUpFirst, SignInFirst, lead_to_set_up, lead_to_sign_in
 
@@ -41,6 +42,7 @@ for group in (
     charts,
     reconciliation,
     alerts,
+    webhooks,
 ):
     router.include_router(group.router)
 

@@ -25,7 +25,9 @@ async def confirm(request: Request, context: OpenContext, operator: Viewer, uuid
     """What will happen, and the form that asks for the reason. The role is the action's own."""
     action, resource = _action(action_id), await _resource(context, uuid)
     operator.actor.need(action.role)
-    return await _page(request, context, operator, action, resource)
+    # A link may choose for whoever follows it; the reason is theirs.
+    chosen = {one.name: request.query_params.get(one.name, "") for one in action.parameters}
+    return await _page(request, context, operator, action, resource, typed=chosen)
 
 
 @router.post("", dependencies=[GenuineForm])

@@ -22,6 +22,7 @@ _NAVIGATION: Final = (
     (f"{PATH}/plans", "Plans", Role.VIEWER),
     (f"{PATH}/reconciliation", "Reconciliation", Role.VIEWER),
     (f"{PATH}/alerts", "Alerts", Role.VIEWER),
+    (f"{PATH}/webhooks", "Webhooks", Role.VIEWER),
     (f"{PATH}/audit", "Audit log", Role.VIEWER),
     (f"{PATH}/operators", "Operators", Role.OWNER),
 )

@@ -12,6 +12,7 @@ from app.errors import Gone, Refused
 from app.operations.actions import ACTIONS
 from app.operations.inspection import inspect
 from app.operations.timeline import Show, timeline
+from app.operations.webhooks import summary
 from app.operators.roles import Role
 from app.operators.sessions import SignedInOperator
 from app.resources.models import Resource, State
@@ -31,6 +32,7 @@ _SHOWS = {
     Show.OPERATORS: "What operators did",
     Show.SIGN_INS: "Sign-ins",
     Show.EXCHANGES: "Exchanges with Heroku",
+    Show.WEBHOOKS: "Webhooks",
 }
 
 
@@ -86,7 +88,7 @@ async def show_timeline(
 
 
 def _lines(lines: Any, older: str | None, wanted: Show) -> dict[str, Any]:
-    return {"lines": lines, "older": older, "wanted": wanted, "shows": _SHOWS}
+    return {"lines": lines, "older": older, "wanted": wanted, "shows": _SHOWS, "summary_of": summary}
 
 
 def _actions(context: Context, operator: SignedInOperator, resource: Resource) -> list[tuple[Any, str | None]]:
