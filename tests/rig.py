@@ -84,6 +84,8 @@ class Rig:
         self.clock = TestClock()
         # How the OpenID provider of a test is reached; to be set before it runs.
         self.open_id_transport: httpx2.AsyncBaseTransport | None = None
+        # What takes the spans of a test's traces; as above.
+        self.span_processor: Any = None
         self.app: FastAPI = create_app(settings, self._open)
         self._price_list = price_list if price_list is not None else acme_plans(settings)
         self._manifest = acme_manifest()
@@ -119,6 +121,7 @@ class Rig:
             open_id_transport=self.open_id_transport,
             manifest=self._manifest,
             price_list=self._price_list,
+            span_processor=self.span_processor,
         )
 
     async def _no_sleep(self, seconds: float) -> None:

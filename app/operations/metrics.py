@@ -8,7 +8,7 @@ sum. A process that is killed takes the last seconds of its counts with it; a re
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Final, Literal
@@ -18,7 +18,7 @@ import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import Text, delete, func, literal, select
+from sqlalchemy import ColumnElement, Text, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, insert
 
 from app.context import Context
@@ -51,29 +51,38 @@ async def being_counted(context: Context, kind: Kind) -> AsyncIterator[None]:
         yield
         return
     over, id_ = asyncio.Event(), uuid4()
+    await _tried(_report(context, id_, kind))
     writer = asyncio.create_task(_write_until(context, over, id_, kind))
     try:
         yield
     finally:
         over.set()
         with suppress(TimeoutError):
-            await asyncio.wait_for(writer, _LAST_WRITE.total_seconds())
+            await asyncio.wait_for(_end(context, writer, id_), _LAST_WRITE.total_seconds())
 
 
 async def _write_until(context: Context, over: asyncio.Event, id_: UUID, kind: Kind) -> None:
-    while True:
-        is_last = over.is_set()
-        try:
-            await _report(context, id_, kind, is_last=is_last)
-            await write(context)
-        except Retry as retry:
-            _log.warning("counts wait to be written", reason=str(retry))
-        except Exception:  # noqa: BLE001 - measuring the work must not stop it
-            _log.exception("counts could not be written")
-        if is_last:
-            return
+    while not over.is_set():
         with suppress(TimeoutError):
             await asyncio.wait_for(over.wait(), _PAUSE.total_seconds())
+        await _tried(write(context))
+        if not over.is_set():
+            await _tried(_report(context, id_, kind))
+
+
+async def _end(context: Context, writer: "asyncio.Task[None]", id_: UUID) -> None:
+    await writer
+    await _tried(_forget(context, ProcessReport.id == id_))
+
+
+async def _tried(work: Awaitable[None]) -> None:
+    """Measuring the work must not stop it."""
+    try:
+        await work
+    except Retry as retry:
+        _log.warning("counts wait to be written", reason=str(retry))
+    except Exception:  # noqa: BLE001 - as above
+        _log.exception("counts could not be written")
 
 
 async def write(context: Context) -> None:
@@ -103,7 +112,7 @@ async def write(context: Context) -> None:
         raise
 
 
-async def _report(context: Context, id_: UUID, kind: Kind, *, is_last: bool) -> None:
+async def _report(context: Context, id_: UUID, kind: Kind) -> None:
     now = context.clock()
     said = {
         "addon_database_connections_in_use": context.database.connections_in_use,
@@ -112,11 +121,14 @@ async def _report(context: Context, id_: UUID, kind: Kind, *, is_last: bool) -> 
     }
     told = insert(ProcessReport).values(id=id_, kind=kind, reported_at=now, gauges=said)
     newest = {"reported_at": told.excluded.reported_at, "gauges": told.excluded.gauges}
-    gone = (ProcessReport.id == id_) if is_last else (ProcessReport.reported_at < now - _FORGOTTEN)
     async with context.database.transaction() as session:
-        if not is_last:
-            await session.execute(told.on_conflict_do_update(index_elements=["id"], set_=newest))
-        await session.execute(delete(ProcessReport).where(gone))
+        await session.execute(told.on_conflict_do_update(index_elements=["id"], set_=newest))
+    await _forget(context, ProcessReport.reported_at < now - _FORGOTTEN)
+
+
+async def _forget(context: Context, condition: ColumnElement[bool]) -> None:
+    async with context.database.transaction() as session:
+        await session.execute(delete(ProcessReport).where(condition))
 
 
 async def text(context: Context) -> bytes:

@@ -35,10 +35,12 @@ def traceparent() -> str | None:
 
 @contextmanager
 def arriving(parent: str | None) -> Iterator[None]:
-    """Within the block, spans belong to a trace that was begun elsewhere."""
+    """Within the block, spans belong to a trace that was begun elsewhere, and the log's lines tell it."""
     before = _traceparent.set(parent)
+    told = {} if parent is None else {"trace_id": parent[3:35]}
     try:
-        yield
+        with structlog.contextvars.bound_contextvars(**told):
+            yield
     finally:
         _traceparent.reset(before)
 
@@ -77,7 +79,7 @@ class Tracing:
 
     @contextmanager
     def span(self, name: str, kind: Kind, attributes: Attributes) -> Iterator[Span]:
-        """A span around the block, within the one that is open or has arrived; the log's lines tell its trace."""
+        """A span around the block, within the one that is open or has arrived."""
         if self._tracer is None:
             yield Span()
             return
@@ -96,8 +98,7 @@ class Tracing:
             set_status_on_exception=False,
         ) as span:
             ids = span.get_span_context()
-            here = f"00-{ids.trace_id:032x}-{ids.span_id:016x}-{ids.trace_flags:02x}"
-            with arriving(here), structlog.contextvars.bound_contextvars(trace_id=f"{ids.trace_id:032x}"):
+            with arriving(f"00-{ids.trace_id:032x}-{ids.span_id:016x}-{ids.trace_flags:02x}"):
                 yield Span(span)
 
     async def close(self) -> None:

@@ -98,7 +98,7 @@ def _route(scope: Scope) -> str:
     found = getattr(scope.get("route"), "path", None)
     if found is None:
         return "/static" if scope.get("root_path") == "/static" else "none"
-    return str(found)
+    return str(found).rstrip("/") or "/"
 
 
 @contextmanager
