@@ -66,5 +66,4 @@ async def _give_up(context: Context, uuid: UUID) -> None:
         if resource.state is State.PROVISIONING and resource.refusal is None:
             _log.error("provisioning took too long", resource=str(uuid))
             resource.refusal = TOO_LATE
-            await context.queue.cancel(session, uuid)
-            await context.queue.enqueue(session, "report_failure", uuid)
+            await end_in_background(context, session, uuid)
