@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, exists, select
 
 from app.context import Context
 from app.resources.jobs import IN_USE, PROVISIONING_LIMIT
+from app.resources.lifecycle import end_in_background
 from app.resources.models import Resource, State
 from app.resources.removal import UNSETTLED_FOR
 from app.resources.traces import Event
