@@ -21,7 +21,6 @@ PRODUCTION = {
     "sso_url": "https://acme-postgres.example.com/sso/login",
 }
 _NO_DRAIN = "The manifest does not require syslog_drain"
-_NO_WEBHOOKS = "The add-on subscribes to no webhooks"
 # What our add-on is not asked, and the beginning of the reason that it is told.
 SKIPPED = {
     "log-drain-url-is-given": _NO_DRAIN,
@@ -32,12 +31,6 @@ SKIPPED = {
     "wrong-number-of-lines-is-refused": _NO_DRAIN,
     "broken-lines-do-not-crash": _NO_DRAIN,
     "what-is-written-into-the-log-arrives": "The manifest does not require log_input",
-    "webhook-is-taken": _NO_WEBHOOKS,
-    "webhook-without-the-right-signature-is-refused": _NO_WEBHOOKS,
-    "repeated-webhook-is-taken": _NO_WEBHOOKS,
-    "webhooks-in-any-order-are-taken": _NO_WEBHOOKS,
-    "signed-nonsense-does-not-crash": _NO_WEBHOOKS,
-    "webhook-about-the-add-ons-own-change-starts-nothing": _NO_WEBHOOKS,
     "deprovision-in-the-background-is-announced": "This add-on does not deprovision in the background",
     "session-cookie-travels-encrypted": "The add-on was tested over plain http",
     "calls-at-once-refresh-once": "Changing the plan to and fro does not make this add-on call Heroku",
@@ -60,7 +53,7 @@ def checked(folder: Path, database_url: str) -> tuple[dict[str, Any], str]:
         url, heroku_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{heroku_port}"
         heroku = {f"heroku_{name}_url": heroku_url for name in ("api", "id", "addons")}
         environ = {name: os.environ[name] for name in ("LANG", "PATH", "HOME", "TMPDIR") if name in os.environ}
-        environ |= environment(database_url, public_url=url, **heroku)
+        environ |= environment(database_url, public_url=url, heroku_webhooks="true", **heroku)
         environ["PYTHONPATH"] = f"{PROJECT}{os.pathsep}{TESTS}"
         manifest = acme_manifest().model_dump()
         manifest["api"]["production"] = PRODUCTION
