@@ -118,6 +118,10 @@ class Metrics:
                 for name in (known.name + ending for ending in endings)
                 for labels, value in stored.get(name, ())
             ]
+            if not samples:  # what has no labels, and has not happened yet, is told all the same
+                samples = [
+                    Sample(one.name, one.labels, 0) for one in known.samples if not one.name.endswith("_created")
+                ]
             family.samples = sorted(samples, key=_place)
             yield family
 
