@@ -8,6 +8,7 @@ import typer
 
 from app import job_queue
 from app.commands import resource_facts
+from app.commands.export import export_
 from app.commands.resource_actions import add_actions
 from app.commands.terminal import As, AsJson, Reason, Which, in_context, show, show_json, show_sections, who
 from app.context import Context
@@ -154,4 +155,5 @@ def show_config(resource: Which, reason: Reason, actor: As = None, *, as_json: A
             typer.echo(f"{name}={value}")
 
 
+cli.command("export")(export_)
 add_actions(cli)

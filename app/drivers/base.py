@@ -17,7 +17,7 @@ import hashlib
 import hmac
 from abc import ABC, abstractmethod
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
@@ -151,6 +151,17 @@ class Driver(ABC):
         Refuse what cannot be opened, such as what is not there.
         """
         raise NotImplementedError
+
+    def export(self, resource: ResourceInfo) -> AsyncIterator[bytes]:
+        """All that is stored, as one file in pieces, for the customer to take away; also of what is suspended or set
+        aside. In the file, or beside it in your documentation, it says how it is read.
+        """
+        raise NotImplementedError
+
+    @property
+    def can_export(self) -> bool:
+        """Whether operators are offered to export: where `export` is written."""
+        return type(self).export is not Driver.export
 
     @property
     def can_suspend(self) -> bool:

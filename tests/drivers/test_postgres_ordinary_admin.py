@@ -1,5 +1,7 @@
 """The driver with an admin role that is no superuser, as managed servers give: CREATEDB and CREATEROLE are enough."""
 
+import gzip
+
 import psycopg
 import pytest
 from contract import DriverContract
@@ -79,3 +81,12 @@ async def test_customers_are_apart_from_each_other(sold, session):
     one, other = await sold(), await sold()
     with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
         await session(one.url, dbname=other.name)
+
+
+async def test_what_is_stored_can_be_exported(sold, session):
+    database = await sold()
+    customer = await session(database.url)
+    await customer.execute("CREATE TABLE orders AS SELECT 'of the customer' AS text")
+    await database.driver.set_aside(database.resource)
+    pieces = [piece async for piece in database.driver.export(database.resource)]
+    assert b"of the customer" in gzip.decompress(b"".join(pieces))

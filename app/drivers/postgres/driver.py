@@ -1,12 +1,13 @@
 """The `postgres` driver: what each verb does to one database on the shared server."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 
 from psycopg import AsyncConnection
 
 from app.drivers.base import Driver, Measure, Provisioned, ResourceInfo, Snippet
 from app.drivers.postgres import closing
+from app.drivers.postgres.export import export
 from app.drivers.postgres.read_only import make_read_only, make_writable
 from app.drivers.postgres.roles import (
     Names,
@@ -18,6 +19,7 @@ from app.drivers.postgres.roles import (
 )
 from app.drivers.postgres.server import (
     PostgresServer,
+    busy_means_retry,
     close_other_databases,
     is_superuser,
     one_at_a_time,
@@ -200,6 +202,22 @@ class Postgres(Driver):
             await closing.retire_older(self.server, admin, names, resource.generation)
             await self._let_in(admin, names, resource)
         return self._provisioned(resource, names)
+
+    async def export(self, resource: ResourceInfo) -> AsyncIterator[bytes]:
+        """A script for psql, packed with gzip; see `export`.
+
+        Raises:
+            Refused: there is no database.
+            Retry: the server cannot do it now, or has broken off.
+        """
+        names = Names(resource.uuid)
+        async with self.server.operation() as admin:
+            found = [name for name in (names.database, names.kept) if await closing.database_exists(admin, name)]
+        if not found:
+            raise Refused("There is no database that could be exported.")
+        with busy_means_retry():
+            async for piece in export(self.server, found[0]):
+                yield piece
 
     def snippets(self) -> Sequence[Snippet]:
         """How to connect from a shell and the common languages, and how to free space while read-only."""

@@ -63,7 +63,7 @@ class PostgresServer:
     async def operation(self) -> AsyncIterator[AsyncConnection]:
         """A connection to the admin database. Inside, a server that is busy or away raises `Retry`."""
         async with self._turn:
-            with _busy_means_retry():
+            with busy_means_retry():
                 async with self.connect() as admin:
                     yield admin
 
@@ -90,7 +90,8 @@ class PostgresServer:
 
 
 @contextmanager
-def _busy_means_retry() -> Iterator[None]:
+def busy_means_retry() -> Iterator[None]:
+    """What the server cannot do now is a `Retry`."""
     try:
         yield
     except psycopg.Error as error:

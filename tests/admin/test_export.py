@@ -1,0 +1,97 @@
+"""What a customer has stored is exported on request, by who may, with a reason, and the history keeps it."""
+
+import asyncio
+import gzip
+import stat
+from pathlib import Path
+
+import psycopg
+import pytest
+from rig import Rig, environment, new_settings
+from sqlalchemy import select
+from typer.testing import CliRunner
+
+from app.__main__ import cli
+from app.errors import Refused
+from app.operations.action import Order
+from app.operations.export import export
+from app.operators.roles import Actor, NotAllowed, Role
+from app.resources.traces import Event
+from app.simulator.records import AddOn
+
+OPERATOR = Actor(name="olga@acme.example", role=Role.OPERATOR)
+ORDER = Order(actor=OPERATOR, reason="Ticket 4711")
+
+
+async def installed(rig: Rig) -> AddOn:
+    """A database with something in it."""
+    rig.simulator.world.create_app("shop")
+    addon = await rig.simulator.calls.provision("shop", "test")
+    await rig.work()
+    with psycopg.connect(addon.config["ACME_POSTGRES_URL"]) as connection:
+        connection.execute("CREATE TABLE notes AS SELECT 'of the customer' AS text")
+    return addon
+
+
+async def script(rig: Rig, addon: AddOn, order: Order = ORDER) -> str:
+    uuid = (await rig.resource(addon.id)).uuid
+    pieces = [piece async for piece in export(rig.context, uuid, order)]
+    return gzip.decompress(b"".join(pieces)).decode()
+
+
+async def test_it_is_exported_with_a_reason_and_the_customer_sees_that_support_did(rig: Rig):
+    addon = await installed(rig)
+    assert "of the customer" in await script(rig, addon)
+    async with rig.context.database.transaction() as session:
+        event = await session.scalar(select(Event).where(Event.kind == "exported"))
+    assert (event.actor, event.reason, event.is_for_customer) == (OPERATOR.name, "Ticket 4711", True)
+
+
+async def test_not_by_support_and_not_without_a_reason(rig: Rig):
+    addon = await installed(rig)
+    with pytest.raises(NotAllowed):
+        await script(rig, addon, Order(actor=Actor(name="s", role=Role.SUPPORT), reason="Ticket 4711"))
+    with pytest.raises(Refused, match="Say why"):
+        await script(rig, addon, Order(actor=OPERATOR, reason=" "))
+    assert "exported" not in await rig.events(addon.id)
+
+
+async def test_a_key_holds_nothing_that_could_be_exported(key_rig: Rig):
+    key_rig.simulator.world.create_app("shop")
+    addon = await key_rig.simulator.calls.provision("shop", "test")
+    await key_rig.work()
+    with pytest.raises(Refused, match="cannot be exported"):
+        await script(key_rig, addon)
+
+
+async def test_after_the_end_it_is_exported_as_long_as_it_is_kept(database_url, empty_server):
+
+    async with Rig(new_settings(database_url, deprovision_grace="3d")).running() as rig:
+        addon = await installed(rig)
+        await rig.heroku.delete(f"/{addon.id}")
+        await rig.work()
+        assert "of the customer" in await script(rig, addon)
+        rig.clock.forward(days=3)
+        with pytest.raises(Refused, match="Nothing of this service is kept"):
+            await script(rig, addon)
+        await rig.sweep()
+        with pytest.raises(Refused, match="Nothing of this service is kept"):
+            await script(rig, addon)
+
+
+async def test_the_command_writes_a_file_that_nobody_else_reads_and_replaces_none(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    addon, to = await installed(rig), tmp_path / "shop.sql.gz"
+
+    for name, value in environment(rig.settings.database_url.get_secret_value()).items():
+        monkeypatch.setenv(name, value)
+    words = ["resources", "export", addon.id, "--to", str(to), "--reason", "Ticket 4711"]
+    done = await asyncio.to_thread(CliRunner().invoke, cli, words)
+    assert done.exit_code == 0, done.output
+    assert "of the customer" in gzip.decompress(to.read_bytes()).decode()
+    assert stat.S_IMODE(to.stat().st_mode) == 0o600
+    again = await asyncio.to_thread(CliRunner().invoke, cli, words)
+    assert (again.exit_code, "exists already" in again.output) == (1, True)
+    nowhere = await asyncio.to_thread(CliRunner().invoke, cli, [*words[:4], str(tmp_path / "no" / "f"), *words[5:]])
+    assert (nowhere.exit_code, "cannot be written" in nowhere.output) == (1, True)
