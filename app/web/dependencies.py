@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
@@ -28,6 +28,9 @@ def _context(request: Request) -> Context:
 
 
 OpenContext = Annotated[Context, Depends(_context)]
+
+# A customer's form has one or two.
+_MOST_FIELDS: Final = 50
 
 
 def _digest(text: str) -> bytes:
@@ -132,7 +135,11 @@ async def genuine_form(request: Request, context: OpenContext, customer: Custome
         Unauthorized: the browser says that another site sent it, or its token is missing or another session's.
     """
     refuse_other_sites(request, context)
-    token = dict(parse_qsl((await request.body()).decode("utf-8", "replace"))).get("form_token", "")
+    try:
+        fields = parse_qsl((await request.body()).decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise Unauthorized("form: too many fields") from None
+    token = dict(fields).get("form_token", "")
     if request.app.state.form_signer.value(token) != str(customer.sign_in.id):
         raise Unauthorized("form: the token is missing or another session's")
 

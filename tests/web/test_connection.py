@@ -1,7 +1,8 @@
-"""Heads without end, and heads that never end; over real sockets, because only there they exist."""
+"""Heads without end, answers that nobody reads, and crowds that say nothing; over real sockets, where they exist."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 from starlette.responses import PlainTextResponse
@@ -9,25 +10,60 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from app.web import connection
-from app.web.connection import LARGEST_HEAD, BoundedConnection
+from app.web.connection import LARGEST_HEAD, LONGEST_ADDRESS, MOST_HEADERS, BoundedConnection
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: addon.test\r\n"
+
+
+MUCH = 20_000_000
 
 
 async def say_hello(scope, receive, send) -> None:
     await PlainTextResponse("hello")(scope, receive, send)
 
 
+async def say_very_much(scope, receive, send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(MUCH // 10_000):
+        await send({"type": "http.response.body", "body": b"a" * 10_000, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def say_very_much_at_once(scope, receive, send) -> None:
+    await PlainTextResponse("a" * MUCH)(scope, receive, send)
+
+
 @pytest.fixture
-async def port() -> AsyncIterator[int]:
-    config, state = Config(say_hello, log_config=None), ServerState()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: BoundedConnection(config, state, {}), "127.0.0.1", 0)
-    yield server.sockets[0].getsockname()[1]
-    for one in set(state.connections):
-        one.shutdown()
-    server.close()
-    await server.wait_closed()
+async def serve() -> AsyncIterator[Callable[..., Awaitable[tuple[int, ServerState]]]]:
+    """Serves an application on a port of its own."""
+    async with AsyncExitStack() as stack:
+
+        async def serve(app, **settings) -> tuple[int, ServerState]:
+            config, state = Config(app, log_config=None, **settings), ServerState()
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(lambda: BoundedConnection(config, state, {}), "127.0.0.1", 0)
+
+            async def stop() -> None:
+                for one in set(state.connections):
+                    one.transport.abort()
+                server.close()
+                await server.wait_closed()
+
+            stack.push_async_callback(stop)
+            return server.sockets[0].getsockname()[1], state
+
+        yield serve
+
+
+@pytest.fixture
+async def port(serve) -> int:
+    return (await serve(say_hello))[0]
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not is_so():
+            await asyncio.sleep(0.01)
 
 
 async def until_the_end(reader: asyncio.StreamReader) -> bytes:
@@ -73,3 +109,80 @@ async def test_a_head_is_no_longer_waited_for_when_it_is_complete(port: int, mon
     writer.write(REQUEST + b"Connection: close\r\n\r\n")
     assert (await until_the_end(reader)).endswith(b"hello")
     writer.close()
+
+
+async def test_an_address_that_is_too_long_is_answered_400(port: int):
+    for length, status in ((LONGEST_ADDRESS - 100, b"200"), (LONGEST_ADDRESS + 1, b"400")):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /?" + b"a" * length + b" HTTP/1.1\r\nConnection: close\r\n\r\n")
+        assert (await until_the_end(reader)).startswith(b"HTTP/1.1 " + status)
+        writer.close()
+
+
+async def test_too_many_headers_are_answered_400(port: int):
+    for number, status in ((MOST_HEADERS - 2, b"200"), (MOST_HEADERS + 1, b"400")):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(REQUEST + b"Connection: close\r\n" + b"X: y\r\n" * number + b"\r\n")
+        assert (await until_the_end(reader)).startswith(b"HTTP/1.1 " + status)
+        writer.close()
+
+
+async def test_who_does_not_read_an_answer_is_cut_off(serve, monkeypatch):
+    monkeypatch.setattr(connection, "_SLOWEST_READING_SECONDS", 0.05)
+    port, state = await serve(say_very_much)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+    writer.write(REQUEST + b"\r\n")
+    await reader.readexactly(1)
+    await until(lambda: not state.connections)
+    assert not state.tasks
+    writer.close()
+
+
+@pytest.mark.parametrize("ending", [b"", b"Connection: close\r\n"])
+async def test_nor_is_the_end_of_an_answer_waited_for(serve, monkeypatch, ending: bytes):
+    """Less than what makes the server wait before it says more: it would close, but only when all is sent."""
+    monkeypatch.setattr(connection, "_SLOWEST_READING_SECONDS", 0.05)
+    port, state = await serve(say_very_much_at_once, timeout_keep_alive=0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+    writer.write(REQUEST + ending + b"\r\n")
+    await reader.readexactly(1)
+    await until(lambda: not state.connections)
+    writer.close()
+
+
+async def test_who_reads_slowly_but_reads_gets_all_of_it(serve, monkeypatch):
+    monkeypatch.setattr(connection, "_SLOWEST_READING_SECONDS", 20)
+    port, _ = await serve(say_very_much)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(REQUEST + b"Connection: close\r\n\r\n")
+    assert len(await until_the_end(reader)) > MUCH
+    writer.close()
+
+
+async def test_when_there_are_too_many_the_longest_idle_one_makes_room(serve, monkeypatch):
+    monkeypatch.setattr(connection, "MOST_CONNECTIONS", 3)
+    gate = asyncio.Event()
+
+    async def wait(scope, receive, send) -> None:
+        if scope["path"] == "/busy":
+            await gate.wait()
+        await say_hello(scope, receive, send)
+
+    port, _ = await serve(wait)
+    busy, busy_writer = await asyncio.open_connection("127.0.0.1", port)
+    busy_writer.write(REQUEST.replace(b"/ ", b"/busy ") + b"\r\n")
+    idle, idle_writer = await asyncio.open_connection("127.0.0.1", port)
+    idle_writer.write(REQUEST + b"\r\n")
+    await asyncio.wait_for(idle.readuntil(b"hello"), 10)
+    silent, silent_writer = await asyncio.open_connection("127.0.0.1", port)
+    newest, newest_writer = await asyncio.open_connection("127.0.0.1", port)
+    with suppress(ConnectionResetError):
+        assert await until_the_end(idle) == b""
+    newest_writer.write(REQUEST + b"\r\n")
+    await asyncio.wait_for(newest.readuntil(b"hello"), 10)
+    gate.set()
+    await asyncio.wait_for(busy.readuntil(b"hello"), 10)
+    silent_writer.write(REQUEST + b"\r\n")
+    await asyncio.wait_for(silent.readuntil(b"hello"), 10)
+    for writer in (busy_writer, idle_writer, silent_writer, newest_writer):
+        writer.close()

@@ -41,6 +41,15 @@ class TestForms:
             assert len({answer.text.partition("<code>")[0] for answer in answers.values()}) == 1
         assert await traces(key_rig, uuid) == before
 
+    async def test_a_form_of_very_many_fields_is_refused(self, key_rig: Rig, browser: Browser):
+        uuid = await install(key_rig)
+        await browser.arrive(uuid)
+        fields = {"form_token": await browser.token(uuid)} | {f"field{number}": "1" for number in range(50)}
+        before = await traces(key_rig, uuid)
+        for form in FORMS:
+            assert (await browser.http.post(f"/dashboard/{uuid}/{form}", data=fields)).status_code == 403
+        assert await traces(key_rig, uuid) == before
+
     async def test_another_sites_form_is_refused_even_with_the_token(self, key_rig: Rig, browser: Browser):
         uuid = await install(key_rig)
         await browser.arrive(uuid)
