@@ -7,14 +7,18 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from panel import MACHINE
 from rig import Rig, environment, new_settings
-from sqlalchemy import select
+from sqlalchemy import select, update
 from typer.testing import CliRunner
 
 from app.__main__ import cli
 from app.errors import Refused
 from app.operations.action import Order
 from app.operations.export import export
+from app.operators import accounts, sessions
+from app.operators.attempts import Browser
+from app.operators.models import Operator
 from app.operators.roles import Actor, NotAllowed, Role
 from app.resources.traces import Event
 from app.simulator.records import AddOn
@@ -95,3 +99,16 @@ async def test_the_command_writes_a_file_that_nobody_else_reads_and_replaces_non
     assert (again.exit_code, "exists already" in again.output) == (1, True)
     nowhere = await asyncio.to_thread(CliRunner().invoke, cli, [*words[:4], str(tmp_path / "no" / "f"), *words[5:]])
     assert (nowhere.exit_code, "cannot be written" in nowhere.output) == (1, True)
+
+
+@pytest.mark.parametrize(("role", "is_told"), [(Role.SUPPORT, False), (Role.OPERATOR, True)])
+async def test_the_page_of_a_resource_tells_who_may_how_it_is_done(rig: Rig, role: Role, is_told):
+    addon = await installed(rig)
+    operator = await accounts.add(rig.context, MACHINE, email="o@acme.example", name="o", role=role, password=None)
+    async with rig.context.database.transaction() as session:
+        await session.execute(update(Operator).values(password_hash="none", is_password_temporary=False))
+    browser = Browser(address="127.0.0.1", name="a test")
+    rig.http.cookies.set("operator", await sessions.begin(rig.context, operator, browser, sessions.Method.PASSWORD))
+    page = await rig.http.get(f"/admin/resources/{addon.id}")
+    assert page.status_code == 200
+    assert (f"resources export {addon.id} --to FILE" in page.text) is is_told

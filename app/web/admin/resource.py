@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from app.context import Context
 from app.errors import Gone, Refused
 from app.operations.actions import ACTIONS
+from app.operations.export import why_no_export
 from app.operations.inspection import inspect
 from app.operations.timeline import Show, timeline
 from app.operations.webhooks import summary
@@ -57,6 +58,7 @@ async def show(request: Request, context: OpenContext, operator: Viewer, uuid: U
         ago=lambda at: ago(at, now),
         actions=_actions(context, operator, found.resource),
         may_support=operator.actor.role >= Role.SUPPORT,
+        may_export=operator.actor.role >= Role.OPERATOR and why_no_export(context, found.resource) is None,
         **_lines(lines, older, Show.ALL),
     )
 
