@@ -140,7 +140,7 @@ class BoundedConnection(HttpToolsProtocol):
     @property
     def _is_idle(self) -> bool:
         """Whether nobody waits for an answer here."""
-        return self.cycle is None or self.cycle.response_complete
+        return bool(getattr(self.cycle, "response_complete", True))  # None before the first request
 
     def _make_room(self) -> None:
         """End what has been idle for longest: perhaps this one, if there is work on all others."""
