@@ -80,7 +80,7 @@ def create_app(settings: Settings, opener: ContextOpener = open_context, compani
     handle_errors(app)
     app.add_exception_handler(admin.SignInFirst, admin.lead_to_sign_in)
     app.add_exception_handler(admin.SetUpFirst, admin.lead_to_set_up)
-    app.add_middleware(EveryRequest, is_https=settings.is_https)
+    app.add_middleware(EveryRequest, is_https=settings.is_https, watch=lambda: app.state.context.watch)
     return app
 
 

@@ -7,7 +7,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.telemetry.watch import Watch
 from app.web.errors import TooLarge, TooSlow, answer
 
 _log = structlog.get_logger(__name__)
@@ -43,8 +44,10 @@ _SAFETY: Final = {
 class EveryRequest:
     """The outermost layer."""
 
-    def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
+    def __init__(self, app: ASGIApp, *, is_https: bool, watch: Callable[[], Watch] | None = None) -> None:
+        nobodys = Watch()
         self._app = app
+        self._watch = watch if watch is not None else lambda: nobodys
         self._safety = dict(_SAFETY)
         if is_https:
             self._safety["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
@@ -66,8 +69,7 @@ class EveryRequest:
                 self._add_headers(message, request_id)
             await send(message)
 
-        watch = scope["app"].state.context.watch
-        with _own_ids(request_id), watch.request(scope["method"], scope["path"]) as seen:
+        with _own_ids(request_id), self._watch().request(scope["method"], scope["path"]) as seen:
             try:
                 body = await _read_body(headers, receive)
                 await self._app(scope, _replay(body, receive), send_safely)
