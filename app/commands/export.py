@@ -32,7 +32,7 @@ def export_(resource: Which, to: To, reason: Reason = "", actor: As = None) -> N
         pieces = export(context, await find_uuid(context, resource), order)
         if to == _STANDARD_OUTPUT:
             return await _print(pieces)
-        return await _write(pieces, Path(to))
+        return await write(pieces, Path(to))
 
     size = in_context(work)
     typer.echo(
@@ -48,7 +48,7 @@ async def _print(pieces: AsyncIterator[bytes]) -> int:
     return size
 
 
-async def _write(pieces: AsyncIterator[bytes], to: Path) -> int:
+async def write(pieces: AsyncIterator[bytes], to: Path) -> int:
     """The file is there once it is whole; nobody else may read it, and none is replaced.
 
     Raises:

@@ -69,8 +69,8 @@ def only_there(theirs: Install, ours: Ours | None, since: datetime) -> Iterator[
         yield Finding(kind="ghost", text=text, there=theirs.state)
     elif ours is None:
         text = (
-            "Heroku lists it, and it was never here: its customer pays for nothing. Ask Heroku's partner support to "
-            "have it removed; the customer can do so, too."
+            "Heroku lists it, and it was never here: its customer pays for nothing, unless our database was restored "
+            "from a backup that is older. Ask Heroku's partner support to have it removed; the customer can do so, too."
         )
         yield Finding(kind="ghost", text=text, there=theirs.state)
     elif ours.deprovisioned_at is not None and ours.deprovisioned_at <= since:

@@ -3,7 +3,9 @@
 import asyncio
 import gzip
 import stat
+from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -13,7 +15,8 @@ from sqlalchemy import select, update
 from typer.testing import CliRunner
 
 from app.__main__ import cli
-from app.errors import Refused
+from app.commands.export import write
+from app.errors import Refused, Retry
 from app.operations.action import Order
 from app.operations.export import export
 from app.operators import accounts, sessions
@@ -112,3 +115,34 @@ async def test_the_page_of_a_resource_tells_who_may_how_it_is_done(rig: Rig, rol
     page = await rig.http.get(f"/admin/resources/{addon.id}")
     assert page.status_code == 200
     assert (f"resources export {addon.id} --to FILE" in page.text) is is_told
+
+
+async def test_one_that_is_broken_off_says_so_and_leaves_no_half_of_a_file(rig: Rig, tmp_path: Path):
+    addon = await installed(rig)
+    with psycopg.connect(addon.config["ACME_POSTGRES_URL"]) as connection:
+        connection.execute(
+            "CREATE TABLE much AS SELECT string_agg(md5(n::text || m::text), '') FROM generate_series(1, 40) n,"
+            " generate_series(1, 2000) m GROUP BY n"
+        )
+        (database,) = connection.execute("SELECT current_database()").fetchone()
+    admin_url = rig.settings.database_url.get_secret_value().replace("+psycopg", "")
+
+    async def broken_off() -> AsyncIterator[bytes]:
+        async for piece in export(rig.context, UUID(addon.id), ORDER):
+            yield piece
+            with psycopg.connect(admin_url, autocommit=True) as admin:
+                admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database])
+
+    with pytest.raises(Retry, match="cannot do this now"):
+        await write(broken_off(), tmp_path / "shop.sql.gz")
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_command_writes_to_the_standard_output_as_well(rig: Rig, monkeypatch: pytest.MonkeyPatch):
+    addon = await installed(rig)
+    for name, value in environment(rig.settings.database_url.get_secret_value()).items():
+        monkeypatch.setenv(name, value)
+    words = ["resources", "export", addon.id, "--to", "-", "--reason", "Ticket 4711"]
+    done = await asyncio.to_thread(CliRunner().invoke, cli, words)
+    assert "of the customer" in gzip.decompress(done.stdout_bytes).decode()
+    assert "bytes were written" in done.stderr
