@@ -32,6 +32,8 @@ from app.resources.webhook_subscription import INCLUDE
 # Heroku tries for 72 hours, and then once more.
 OLDEST: Final = timedelta(days=7)
 KEPT_FOR: Final = timedelta(days=30)
+# Nothing followed from these, nor would it if they came again; of an app that is often deployed there are many.
+IGNORED_KEPT_FOR: Final = timedelta(days=7)
 # After its resource is gone, a secret is needed for what Heroku still has to tell, so that it need not tell it again.
 TAIL: Final = timedelta(days=4)
 PRIORITY: Final = -2
@@ -43,6 +45,7 @@ _KEPT: Final = {
     "api:addon": frozenset({"name", "plan", "state", "app", "billing_entity"}),
     "api:app": frozenset({"name", "owner", "team", "organization"}),
 }
+_ENDED: Final = "The resource has been deprovisioned."
 NOTHING_NEW: Final = "Nothing new: it was known already."
 
 
@@ -159,7 +162,7 @@ def _why_ignored(context: Context, resource: Resource, told: Told) -> str | None
     is_update = told.action == "update"
     kept = _KEPT.get(told.include)
     reasons = {
-        "The resource has been deprovisioned.": resource.is_gone,
+        _ENDED: resource.is_gone,
         "It happened more than seven days ago.": (
             told.happened_at is not None and told.happened_at < context.clock() - OLDEST
         ),
@@ -184,12 +187,12 @@ async def handle_webhooks(context: Context, uuid: UUID) -> None:
     async with context.database.transaction() as session:
         resource = await session.get_one(Resource, uuid)
         ids = (await session.scalars(select(WebhookEvent.id).where(_waiting(uuid)))).all()
-    if not ids or resource.is_gone:
+    if not ids:
         return
     try:
         changes = await refresh(context, uuid)
     except (Gone, Refused, Unauthorized) as error:
-        status, outcome = "failed", sentence(error)
+        status, outcome = ("ignored", _ENDED) if resource.is_gone else ("failed", sentence(error))
     else:
         status, outcome = "handled", ". ".join([*changes, ""]).strip() or NOTHING_NEW
     async with context.database.transaction() as session:
@@ -242,7 +245,8 @@ async def handle_again(
 async def forget(context: Context) -> None:
     """Delete what is too old, a little at a time, and the secrets of subscriptions that ended with their resources."""
     now = context.clock()
-    too_old = select(WebhookEvent.id).where(WebhookEvent.at < now - KEPT_FOR).limit(_AT_ONCE)
+    is_over = (WebhookEvent.at < now - IGNORED_KEPT_FOR) & (WebhookEvent.status == "ignored")
+    too_old = select(WebhookEvent.id).where((WebhookEvent.at < now - KEPT_FOR) | is_over).limit(_AT_ONCE)
     deleted = 1
     while deleted:
         async with context.database.transaction() as session:

@@ -275,9 +275,32 @@ class TestTheEnd:
         assert (await send(rig, addon.id, content, **{HEADER: signature(key, content)})).status_code == 403
         assert (await rig.resource(addon.id)).webhook_secret_sealed is None
 
+    async def test_what_comes_in_the_moment_of_the_end_does_not_wait_for_ever(self, rig: Rig, addon: AddOn):
+        told = event(rig)
+        await deliver(rig, addon.id, told)
+        await lifecycle.deprovision(rig.context, UUID(addon.id))
+        async with rig.context.database.transaction() as session:  # as if it had been stored a moment later
+            row = await session.scalar(select(WebhookEvent).where(WebhookEvent.event_id == told["id"]))
+            row.status, row.outcome, row.handled_at = "waiting", None, None
+            await rig.context.queue.enqueue(session, "handle_webhooks", UUID(addon.id))
+        await rig.work()
+        (row,) = await stored(rig, addon.id, told["id"])
+        assert (row.status, row.outcome) == ("ignored", "The resource has been deprovisioned.")
+
+    async def test_events_that_nothing_followed_from_are_kept_for_seven_days(self, rig: Rig, addon: AddOn):
+        told = event(rig, previous_data={"released_at": "x"})
+        await deliver(rig, addon.id, told)
+        rig.clock.now += webhooks.IGNORED_KEPT_FOR
+        await webhooks.forget(rig.context)
+        assert len(await stored(rig, addon.id, told["id"])) == 1
+        rig.clock.forward(seconds=1)
+        await webhooks.forget(rig.context)
+        assert await stored(rig, addon.id, told["id"]) == []
+
     async def test_events_are_kept_for_thirty_days(self, rig: Rig, addon: AddOn):
         told = event(rig)
         await deliver(rig, addon.id, told)
+        await rig.work()
         rig.clock.now += webhooks.KEPT_FOR
         await webhooks.forget(rig.context)
         assert len(await stored(rig, addon.id, told["id"])) == 1
