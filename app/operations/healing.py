@@ -128,8 +128,9 @@ async def _look_at_configs(context: Context, most: int) -> None:
             await _look(context, uuid)
         except (Gone, Refused, Retry, Unauthorized) as error:
             _log.info("Heroku's config vars could not be looked at", resource=str(uuid), reason=str(error))
+            wait = _AGAIN if isinstance(error, Retry) else _EVERY
             async with context.database.transaction() as session:
-                (await locked(session, uuid)).config_due_at = context.clock() + _AGAIN
+                (await locked(session, uuid)).config_due_at = context.clock() + wait
 
 
 async def _look(context: Context, uuid: UUID) -> None:

@@ -199,7 +199,7 @@ async def config_standing(context: Context, resource: Resource) -> Standing:
     async def look(token: str) -> None:
         found.append(await context.heroku.config(resource.uuid, token))
 
-    await with_token(context, resource.uuid, look)
+    await with_token(context, resource.uuid, look, is_routine=True)
     return standing(context.keys, resource, found[-1])
 
 

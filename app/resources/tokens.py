@@ -26,13 +26,16 @@ _GLANCE: Final = timedelta(milliseconds=50)
 _GLANCES: Final = 100
 
 
-async def fresh_access_token(context: Context, uuid: UUID, *, unlike: str | None = None) -> str:
+async def fresh_access_token(
+    context: Context, uuid: UUID, *, unlike: str | None = None, is_routine: bool = False
+) -> str:
     """An access token that Heroku should accept now.
 
     Args:
         context: as everywhere.
         uuid: of the resource.
         unlike: a token that Heroku has just refused; it is refreshed whatever its expiry says.
+        is_routine: for a look that the program takes every day: the history does not grow by its refresh.
 
     Raises:
         Retry: there is no token yet, or it could not be refreshed now.
@@ -51,13 +54,16 @@ async def fresh_access_token(context: Context, uuid: UUID, *, unlike: str | None
             if is_ours:
                 resource.refresh_leased_until = now + _LEASE
         if is_ours:
-            return await _refresh(context, uuid, resource.open(context.keys, "refresh_token") or "")
+            refresh_token = resource.open(context.keys, "refresh_token") or ""
+            return await _refresh(context, uuid, refresh_token, is_routine=is_routine)
         await asyncio.sleep(_GLANCE.total_seconds())
     raise Retry("another worker is refreshing this resource's token")
 
 
-async def with_token(context: Context, uuid: UUID, call: Callable[[str], Awaitable[None]]) -> None:
-    """Call Heroku with a fresh token; if it is refused, refresh once and call once more.
+async def with_token(
+    context: Context, uuid: UUID, call: Callable[[str], Awaitable[None]], *, is_routine: bool = False
+) -> None:
+    """Call Heroku with a fresh token; if it is refused, refresh once and call once more. `is_routine` as above.
 
     Heroku not knowing the resource is flagged on it: operators decide, no data is lost over a mistaken 404.
 
@@ -65,11 +71,11 @@ async def with_token(context: Context, uuid: UUID, call: Callable[[str], Awaitab
         Unauthorized, Refused, Gone, Retry: as `fresh_access_token` and the call do.
     """
     try:
-        token = await fresh_access_token(context, uuid)
+        token = await fresh_access_token(context, uuid, is_routine=is_routine)
         try:
             await call(token)
         except Unauthorized:
-            await call(await fresh_access_token(context, uuid, unlike=token))
+            await call(await fresh_access_token(context, uuid, unlike=token, is_routine=is_routine))
     except Gone as gone:
         async with context.database.transaction() as session:
             resource = await locked(session, uuid)
@@ -94,7 +100,7 @@ def _usable_token(context: Context, resource: Resource, unlike: str | None) -> s
     return None if token == unlike else token
 
 
-async def _refresh(context: Context, uuid: UUID, refresh_token: str) -> str:
+async def _refresh(context: Context, uuid: UUID, refresh_token: str, *, is_routine: bool) -> str:
     try:
         tokens = await context.heroku.refresh_token(refresh_token, uuid=uuid)
     except BaseException as error:
@@ -110,8 +116,9 @@ async def _refresh(context: Context, uuid: UUID, refresh_token: str) -> str:
         if resource.is_gone:
             raise Gone
         store_tokens(context, resource, tokens)
-        now = context.clock()
-        record(session, uuid, now, "token_refreshed", PROGRAM, "Access token refreshed", is_for_customer=False)
+        if not is_routine:
+            now = context.clock()
+            record(session, uuid, now, "token_refreshed", PROGRAM, "Access token refreshed", is_for_customer=False)
     return tokens.access_token
 
 

@@ -139,6 +139,27 @@ async def test_everybodys_config_is_looked_at_once_a_day_within_the_share_of_a_m
         assert looks(rig) == 10
 
 
+async def test_looking_leaves_nothing_in_the_history(key_rig: Rig):
+    (addon,) = await installed(key_rig)
+    before = await key_rig.events(addon.id)
+    for _ in range(3):
+        key_rig.clock.forward(days=1)
+        await heal(key_rig)
+    assert looks(key_rig) == 4
+    assert await key_rig.events(addon.id) == before
+
+
+async def test_a_token_that_heroku_takes_no_more_is_found_by_it_and_the_others_are_looked_at(key_rig: Rig):
+    dead, lost = await installed(key_rig, 2)
+    world = key_rig.simulator.world
+    world.refresh_tokens = {token: one for token, one in world.refresh_tokens.items() if one.addon_id != dead.id}
+    lost.config = {}
+    key_rig.clock.forward(days=1)
+    await heal(key_rig)
+    assert lost.config == await key_rig.config(lost.id)
+    assert await open_alerts(key_rig) == {"token_refused"}
+
+
 async def test_a_provision_that_heroku_never_learned_of_is_announced_with_its_config_vars(key_rig: Rig):
     (addon,) = await installed(key_rig)
     addon.state, addon.config = "provisioning", {}
