@@ -1,18 +1,24 @@
 """What /metrics tells: who may read it, that the counts of all processes are in it, and that no label names anybody."""
 
+import asyncio
+import os
 import re
+import sys
+from asyncio.subprocess import DEVNULL
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from rig import Rig, provision_body
+from rig import Rig, environment, provision_body
 from sqlalchemy import text
 
 from app.errors import Refused
-from app.operations import alerts, metrics
+from app.operations import alerts, gauges, metrics
 from app.resources import rotation
 from app.resources.outcomes import PATIENCE
 
+TESTS = Path(__file__).parent
 TOKEN = "prometheus-may-read-this"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 LABELS = {
@@ -181,6 +187,33 @@ async def test_every_process_tells_the_counts_of_all_and_a_restart_resets_none(m
         assert (await scrape(three)).sum("addon_processes", kind="web") == 1
 
 
+async def test_what_a_worker_process_has_counted_is_told_by_the_web_process(measured: Rig, database_url: str):
+    """A real process needs real waiting; it tells what it has done when it is stopped."""
+    begun = text("SELECT count(*) FROM procrastinate_jobs WHERE attempts > 0 AND task_name = 'exchange_grant'")
+    nobody = "http://127.0.0.1:9"
+    settings = environment(database_url, metrics_token=TOKEN, heroku_api_url=nobody, heroku_id_url=nobody)
+    ours = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}"}
+    await install(measured, "standard")
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, TESTS / "acme.py", env=ours | settings, stdout=DEVNULL
+    )
+    try:
+        async with asyncio.timeout(50):
+            while True:
+                async with measured.context.database.transaction() as session:
+                    if await session.scalar(begun):
+                        break
+                await asyncio.sleep(0.05)
+        assert (await scrape(measured)).sum("addon_processes", kind="worker") == 1
+    finally:
+        worker.terminate()
+        assert await worker.wait() == 0
+    lines = await scrape(measured)
+    assert lines.sum("addon_processes", kind="worker") == 0
+    assert lines.sum("addon_job_duration_seconds_count", job="exchange_grant", outcome="retry") >= 1
+    assert lines.sum("addon_heroku_call_duration_seconds_count", path="/oauth/token", status="none") >= 1
+
+
 async def test_a_process_that_is_not_heard_of_is_not_counted(measured: Rig):
     async with metrics.being_counted(measured.context, "worker"):
         lines = await scrape(measured)
@@ -238,6 +271,21 @@ async def test_what_waits_is_told_with_its_age(measured: Rig):
     assert (await scrape(measured)).sum("addon_rotations", stage="retiring") == 1
     measured.clock.forward(hours=3)
     assert (await scrape(measured)).sum("addon_retirement_overdue_seconds") > 3000
+
+
+async def test_a_job_behind_another_of_its_resource_waits_for_its_turn_and_not_for_a_worker(measured: Rig):
+    await install(measured, "standard")
+    lines = await scrape(measured)
+    assert lines.sum("addon_jobs_waiting", job="provision_service") == 1
+    assert lines.sum("addon_jobs_oldest_due_seconds", job="exchange_grant") > 0
+    assert lines.sum("addon_jobs_oldest_due_seconds", job="provision_service") == 0
+
+
+async def test_the_queue_is_read_once_however_much_waits(measured: Rig):
+    async with measured.context.database.transaction() as session:
+        steps = list(await session.scalars(text(f"EXPLAIN {gauges._JOBS}")))
+    assert any("WindowAgg" in step for step in steps)
+    assert not any("SubPlan" in step for step in steps)
 
 
 async def test_refused_tokens_and_alerts_are_told(measured: Rig):

@@ -63,8 +63,8 @@ _ROTATIONS: Final[dict[str, ColumnElement[bool]]] = {
     "pushing": Resource.rotated_at.is_not(None),
     "retiring": Resource.retire_at.is_not(None),
 }
-# As in `job_queue.oldest_due_age`, a job behind another one of its resource is not due. With windows, because to look for
-# each job's predecessors one by one takes minutes where many thousands wait.
+# As in `job_queue.oldest_due_age`, a job behind another one of its resource is not due. With windows: to look for each
+# job's predecessors one by one takes minutes where many thousands wait.
 _JOBS: Final = text("""
     WITH unfinished AS (
       SELECT id, task_name, status, scheduled_at,
