@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Final, NoReturn
@@ -67,8 +68,23 @@ async def run_worker(context: Context, *, install_signal_handlers: bool = True) 
 
     A worker that has lost the database (it was restarted, or failed over) begins again until it is back.
     """
-    async with exchanges.being_written(context), metrics.being_counted(context, "worker"):
+    async with exchanges.being_written(context), metrics.being_counted(context, "worker"), _drivers_on_guard(context):
         await _work_until_told(context, install_signal_handlers=install_signal_handlers)
+
+
+@asynccontextmanager
+async def _drivers_on_guard(context: Context) -> AsyncIterator[None]:
+    """Not jobs of the queue: a customer who stops the server that the queue is on, too, must not stop these."""
+    drivers = {id(plan.driver): plan.driver for plan in context.plans.values()}
+    guards = [asyncio.create_task(driver.guard()) for driver in drivers.values()]
+    try:
+        yield
+    finally:
+        for task in guards:
+            task.cancel()
+        for end in await asyncio.gather(*guards, return_exceptions=True):
+            if isinstance(end, Exception):
+                _log.error("a driver's guard had ended before the worker", exc_info=end)
 
 
 async def _work_until_told(context: Context, *, install_signal_handlers: bool) -> None:

@@ -177,6 +177,12 @@ class Driver(ABC):
         """How to use it, for the customer's dashboard."""
         return ()
 
+    async def guard(self) -> None:
+        """Called once in each worker, and cancelled when it stops: watch over what customers could do to each other.
+
+        By default there is nothing to watch.
+        """
+
     async def open(self) -> None:
         """Called once before the first use in a process, for clients and pools."""
 

@@ -11,7 +11,7 @@ from contract import DriverContract, new_resource
 from psycopg.conninfo import conninfo_to_dict
 
 from app.drivers.postgres import Postgres, PostgresServer
-from app.drivers.postgres.driver import human_size
+from app.drivers.postgres.server import human_size
 from app.errors import Refused, Retry
 
 MEGABYTE = 1024**2

@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 from app.drivers.base import Driver, Measure, Provisioned, ResourceInfo, Snippet
 from app.drivers.postgres import closing
 from app.drivers.postgres.export import export
+from app.drivers.postgres.guard import keep_guard
 from app.drivers.postgres.read_only import make_read_only, make_writable
 from app.drivers.postgres.roles import (
     Names,
@@ -21,6 +22,7 @@ from app.drivers.postgres.server import (
     PostgresServer,
     busy_means_retry,
     close_other_databases,
+    human_size,
     is_superuser,
     one_at_a_time,
     refuse_without_room,
@@ -219,6 +221,10 @@ class Postgres(Driver):
             async for piece in export(self.server, found[0]):
                 yield piece
 
+    async def guard(self) -> None:
+        """Keep the server open to everybody; once for all plans on it."""
+        await keep_guard(self.server)
+
     def snippets(self) -> Sequence[Snippet]:
         """How to connect from a shell and the common languages, and how to free space while read-only."""
         return snippets(self.config_var)
@@ -288,13 +294,3 @@ async def _size(admin: AsyncConnection, names: Names) -> int:
     found = await admin.execute("SELECT pg_database_size(%s)", [names.database])
     (size,) = await found.fetchone() or (0,)
     return int(size)
-
-
-def human_size(size: int) -> str:
-    """Bytes as people say them: 64 MB, 1.5 GB."""
-    amount = float(size)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if amount < 1024:
-            return f"{amount:.4g} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TB"

@@ -49,6 +49,7 @@ class PostgresServer:
     def __init__(self, admin_url: str, public_host: str | None = None) -> None:
         self._parameters = conninfo_to_dict(admin_url.replace("postgresql+psycopg://", "postgresql://", 1))
         self.public_address = public_host or self._own_address()
+        self.is_guarded = False
         self._turn = asyncio.Semaphore(_OPERATIONS_AT_ONCE)
 
     def _own_address(self) -> str:
@@ -164,3 +165,13 @@ async def close_other_databases(admin: AsyncConnection) -> None:
         async with one_at_a_time(admin):
             for database in databases:
                 await run(admin, "REVOKE CONNECT, TEMPORARY ON DATABASE {database} FROM PUBLIC", database=database)
+
+
+def human_size(size: int) -> str:
+    """Bytes as people say them: 64 MB, 1.5 GB."""
+    amount = float(size)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if amount < 1024:
+            return f"{amount:.4g} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TB"

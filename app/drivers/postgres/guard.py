@@ -1,0 +1,71 @@
+"""What keeps one customer from shutting everybody out of the server they share.
+
+Postgres has one table of locks for all databases, and whoever may log in may fill it within a second, with advisory
+locks for instance. From then on nobody can connect any more, the administrator included: a login takes a lock. So a
+connection is held open that looks again and again, and ends the sessions of whoever holds the most.
+"""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final, NoReturn
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+
+from app.drivers.postgres.server import SOLD_DATABASES, PostgresServer
+
+_log = structlog.get_logger(__name__)
+
+EVERY: Final = timedelta(seconds=5)
+# Of what the server promises to have room for; it has some more.
+_FULL: Final = 0.75
+
+# Needs no room in the table of locks itself: it reads the server's memory, and few enough catalogs.
+_HOARDER: Final = """
+    WITH held AS (
+        SELECT datname, count(*) AS number FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT fastpath
+        GROUP BY datname
+    )
+    SELECT datname::text, number FROM held
+    WHERE datname ~ %s AND (SELECT sum(number) FROM held) > %s
+          * current_setting('max_locks_per_transaction')::int
+          * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)
+    ORDER BY number DESC LIMIT 1
+"""
+
+
+async def keep_guard(server: PostgresServer) -> None:
+    """Look every few seconds, until cancelled, unless somebody in this process does; a server that is away is tried
+    again.
+    """
+    if server.is_guarded:
+        return
+    server.is_guarded = True
+    try:
+        await _look_for_ever(server)
+    finally:
+        server.is_guarded = False
+
+
+async def _look_for_ever(server: PostgresServer) -> NoReturn:
+    while True:
+        with suppress(psycopg.Error, OSError):
+            async with server.connect() as admin:
+                while True:
+                    await end_hoarder(admin)
+                    await asyncio.sleep(EVERY.total_seconds())
+        await asyncio.sleep(EVERY.total_seconds())
+
+
+async def end_hoarder(admin: AsyncConnection) -> None:
+    """If the table of locks is nearly full, end all sessions of the sold database that has the most of it."""
+    found = await (await admin.execute(_HOARDER, [SOLD_DATABASES, _FULL])).fetchone()
+    if found is None:
+        return
+    database, number = found
+    _log.error(
+        "a customer's sessions are ended: they fill the server's table of locks", database=database, locks=number
+    )
+    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database])
