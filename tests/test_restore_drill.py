@@ -186,12 +186,14 @@ async def test_a_push_that_waited_in_the_backup_does_not_undo_a_newer_one(drill:
 
 async def test_what_was_being_provisioned_in_the_backup_is_not_taken_from_who_uses_it_now(drill: Drill):
     rig = drill.rig
-    rig.simulator.faults.add("error", direction="platform", path="/config", status=503, count=1)
-    coming = await drill.install("coming", "standard")
-    rig.simulator.world.create_app("unauthorized")
-    rig.simulator.faults.add("error", direction="tokens", status=503, count=1)
+    for app in ("unauthorized", "coming"):
+        rig.simulator.world.create_app(app)
     unauthorized = await rig.simulator.calls.provision("unauthorized", "standard")
+    coming = await rig.simulator.calls.provision("coming", "standard")
+    rig.simulator.faults.add("error", direction="tokens", status=503, count=1)
+    rig.simulator.faults.add("error", direction="platform", path="/config", status=503, count=1)
     await rig.work()
+    assert (coming.state, unauthorized.state) == ("provisioning", "provisioning")
     drill.back_up()
     await rig.work(rounds=3)
     assert (coming.state, unauthorized.state) == ("provisioned", "provisioned")
@@ -236,6 +238,7 @@ async def test_who_was_shut_out_since_the_backup_does_not_come_back_and_batches_
             "role_number": 4, "created_at": now, "started_at": now, "parameters": {},
         }  # fmt: skip
         await session.execute(insert(Batch).values(**values))
+    await reconciliation.ask(context, OWNER)
     drill.back_up()
     await drill.restore()
     stopped = await after_restore(context, Order(actor=OWNER, reason="The drill"))

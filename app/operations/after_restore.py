@@ -17,7 +17,7 @@ from app.context import Context
 from app.errors import Refused
 from app.operations import reconciliation
 from app.operations.action import Order, clean_reason
-from app.operations.models import Batch, BatchState
+from app.operations.models import Batch, BatchState, Reconciliation
 from app.operators.models import OperatorSession
 from app.operators.roles import Role
 from app.resources.jobs import GRANT_LIFE
@@ -93,6 +93,8 @@ async def after_restore(context: Context, order: Order) -> Stopped:
         hopeless = (await session.scalars(select(Resource).where(*is_hopeless).with_for_update())).all()
         for resource in hopeless:
             await _leave_alone(context, session, resource, now)
+        begun = update(Reconciliation).where(Reconciliation.ended_at.is_(None))
+        await session.execute(begun.values(ended_at=now, error="The database was restored before it came to its end."))
         words = "The database was restored from a backup"
         record(session, None, now, "database_restored", text=words, **order.signature)
     id_ = await reconciliation.ask(context, order.actor)
