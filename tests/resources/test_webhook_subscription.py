@@ -9,6 +9,7 @@ from lives import install, installed
 from rig import URL, Rig
 
 from app.resources import lifecycle, webhook_subscription
+from app.resources.models import Resource
 from app.resources.webhook_subscription import INCLUDE, LOOKED_AT_EVERY, TRIED_AGAIN_AFTER
 from app.simulator.webhooks import subscriptions as at_heroku
 from app.simulator.webhooks.records import Webhook
@@ -182,3 +183,17 @@ async def test_the_end_of_a_resource_ends_the_looks_at_its_subscription(rig: Rig
     looks = len(rig.simulator.world.exchanges)
     await look(rig)
     assert len(rig.simulator.world.exchanges) == looks
+
+
+async def test_a_subscription_that_a_restored_database_does_not_know_is_taken_over_with_a_new_secret(rig: Rig):
+    _, addon = await installed(rig)
+    (before,) = of(rig, addon.id)
+    old_secret = before.secret
+    async with rig.context.database.transaction() as session:
+        resource = await session.get_one(Resource, UUID(addon.id))
+        resource.webhook_id = resource.webhook_due_at = resource.webhook_secret_sealed = None
+    await look(rig)
+    (after,) = of(rig, addon.id)
+    resource = await rig.resource(addon.id)
+    assert (after.id, str(resource.webhook_id)) == (before.id, before.id)
+    assert resource.open(rig.context.keys, "webhook_secret") == after.secret != old_secret
