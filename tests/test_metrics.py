@@ -172,6 +172,17 @@ async def test_what_is_given_up_is_counted_as_such(measured: Rig, monkeypatch, e
         assert lines.sum("addon_job_duration_seconds_count", job="provision_service", outcome=outcome) == number
 
 
+async def test_what_has_never_happened_is_told_as_zero_so_that_its_first_time_is_seen(measured: Rig):
+    lines = await scrape(measured)
+    for name, labels in (
+        ("addon_provisionings_total", (("outcome", "given_up"), ("plan", "premium"))),
+        ("addon_job_duration_seconds_count", (("job", "retire_service"), ("outcome", "given_up"))),
+        ("addon_exchanges_dropped_total", ()),
+        ("addon_token_age_seconds_count", ()),
+    ):
+        assert lines[name, labels] == 0
+
+
 async def test_every_process_tells_the_counts_of_all_and_a_restart_resets_none(make_rig):
     name, route = "addon_http_request_duration_seconds_count", "/heroku/resources"
     async with make_rig(metrics_token=TOKEN).running() as one, make_rig(metrics_token=TOKEN).running() as two:

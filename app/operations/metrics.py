@@ -25,6 +25,7 @@ from app.context import Context
 from app.errors import Retry
 from app.operations import gauges
 from app.operations.models import MetricCount, ProcessReport
+from app.resources.outcomes import JOBS
 
 _log = structlog.get_logger(__name__)
 
@@ -50,6 +51,7 @@ async def being_counted(context: Context, kind: Kind) -> AsyncIterator[None]:
     if context.settings.metrics_token is None:
         yield
         return
+    context.watch.metrics.expect(plans=context.plans, jobs=JOBS)
     over, id_ = asyncio.Event(), uuid4()
     await _tried(_report(context, id_, kind))
     writer = asyncio.create_task(_write_until(context, over, id_, kind))

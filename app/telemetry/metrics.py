@@ -88,6 +88,14 @@ class Metrics:
     def _histogram(self, name: str, says: str, labels: Sequence[str], bounds: Sequence[float]) -> Histogram:
         return Histogram(name, says, labels, buckets=bounds, registry=self._registry)
 
+    def expect(self, *, plans: Iterable[str], jobs: Iterable[str]) -> None:
+        """What may happen seldom, and should be heard of even once: how provisions end, and that a job is given up."""
+        for plan in plans:
+            for outcome in ("provisioned", "given_up"):
+                self.provisionings.labels(plan, outcome)
+        for job in jobs:
+            self.jobs.labels(job, "given_up")
+
     def take(self) -> list[Count]:
         """What was counted since the last time."""
         found = []
@@ -118,10 +126,13 @@ class Metrics:
                 for name in (known.name + ending for ending in endings)
                 for labels, value in stored.get(name, ())
             ]
-            if not samples:  # what has no labels, and has not happened yet, is told all the same
-                samples = [
-                    Sample(one.name, one.labels, 0) for one in known.samples if not one.name.endswith("_created")
-                ]
+            there = {(sample.name, *sorted(sample.labels.items())) for sample in samples}
+            # What has never happened is told as 0, as far as it is expected: or its first time could not be seen.
+            samples += [
+                Sample(one.name, one.labels, 0)
+                for one in known.samples
+                if (one.name, *sorted(one.labels.items())) not in there and not one.name.endswith("_created")
+            ]
             family.samples = sorted(samples, key=_place)
             yield family
 
