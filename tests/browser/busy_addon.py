@@ -6,9 +6,10 @@ from uuid import UUID, uuid4
 from rig import Rig
 from sqlalchemy import update
 
-from app.operations import batch_work, batches, exchanges, reconciliation, sale, telling
+from app.operations import batch_work, batches, exchanges, healing, reconciliation, sale, telling
 from app.operations.action import Order, perform
 from app.operations.actions import ACTIONS
+from app.operations.models import Difference
 from app.operators.roles import Actor, Role
 from app.resources import webhooks
 from app.resources.models import Resource
@@ -57,14 +58,19 @@ async def make_busy(rig: Rig) -> Mapping[str, str]:
     world.install(app, "test", name=None, options={}).state = "provisioned"
     run = await reconciliation.ask(context, OLGA)
     await reconciliation.run_asked(context)
+    await healing.heal(context)
     await telling.watch(context)
     ids = {"fine": fine, "failing": failing, "suspended": suspended, "gone": gone, "lost": lost, "waiting": waiting}
     return {name: addon.id for name, addon in ids.items()} | {
         "batch": str(done),
         "paused": str(running),
         "run": str(run),
-        "difference": str(next(one.id for one in await reconciliation.differences(context, run) if one.repair)),
+        "difference": str(next(one.id for one in await reconciliation.differences(context, run) if _is_open(one))),
     }
+
+
+def _is_open(difference: Difference) -> bool:
+    return difference.repair is not None and difference.repaired_at is None
 
 
 async def _change(rig: Rig, addon: AddOn, **values: object) -> None:
