@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -255,6 +256,16 @@ asyncio.run(main())
     assert b"deployment.environment" in Collector.got[0][2]
     assert b"ours" in Collector.got[1][2]
     assert b"acme-postgres" not in Collector.got[1][2]
+
+
+async def test_a_collector_that_never_answers_does_not_hold_up_the_end(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        tracer = open_tracing(is_on=True, service="x")
+        with tracer.span("work", "INTERNAL", {}):
+            pass
+        async with asyncio.timeout(7):  # by itself the exporter would wait for ten seconds
+            await tracer.close()
 
 
 async def test_a_collector_that_is_away_delays_nobody(make_rig, monkeypatch, caplog):

@@ -9,9 +9,10 @@ OpenTelemetry's SDK is imported only where it is wanted: it takes longer to load
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import timedelta
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
@@ -103,10 +104,21 @@ class Tracing:
 
     async def close(self) -> None:
         """Send what is still here, as far as that is quick."""
-        if self._provider is not None:
-            milliseconds = int(_LAST_EXPORT.total_seconds() * 1000)
-            await asyncio.to_thread(self._provider.force_flush, milliseconds)
-            await asyncio.to_thread(self._provider.shutdown)
+        provider = self._provider
+        if provider is None:
+            return
+        done, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def end() -> None:
+            provider.shutdown()
+            with suppress(RuntimeError):  # nobody waits any more
+                loop.call_soon_threadsafe(done.set)
+
+        # The SDK's own time-outs are not kept while it waits for a collector's answer. A thread that the end of the
+        # process need not wait for, either.
+        Thread(target=end, daemon=True).start()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(done.wait(), _LAST_EXPORT.total_seconds())
 
 
 def open_tracing(*, is_on: bool, service: str, processor: "SpanProcessor | None" = None) -> Tracing:
