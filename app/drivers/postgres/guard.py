@@ -15,6 +15,7 @@ import structlog
 from psycopg import AsyncConnection
 
 from app.drivers.postgres.server import SOLD_DATABASES, PostgresServer
+from app.drivers.postgres.weaknesses import weaknesses
 
 _log = structlog.get_logger(__name__)
 
@@ -50,9 +51,14 @@ async def keep_guard(server: PostgresServer) -> None:
 
 
 async def _look_for_ever(server: PostgresServer) -> NoReturn:
+    is_checked = False
     while True:
         with suppress(psycopg.Error, OSError):
             async with server.connect() as admin:
+                if not is_checked and not server.is_on_this_machine:
+                    is_checked = True
+                    for sentence in await weaknesses(admin):
+                        _log.warning("the server of sold databases is open to abuse", what=sentence)
                 while True:
                     await end_hoarder(admin)
                     await asyncio.sleep(EVERY.total_seconds())

@@ -10,6 +10,7 @@ import psycopg
 from psycopg import AsyncConnection, sql
 from psycopg.conninfo import conninfo_to_dict
 
+from app.alert_settings import is_loopback
 from app.errors import Refused, Retry
 
 # Each operation holds one connection to the admin database and at times one to a customer's: eight at most.
@@ -59,6 +60,12 @@ class PostgresServer:
         elif ":" in host:
             host = f"[{host}]"
         return f"{host}:{self._parameters.get('port') or 5432}"
+
+    @property
+    def is_on_this_machine(self) -> bool:
+        """Whether it is reached without a network: a laptop's, on which nobody is a stranger."""
+        host = str(self._parameters.get("host") or "localhost")
+        return host.startswith("/") or is_loopback(host)
 
     @asynccontextmanager
     async def operation(self) -> AsyncIterator[AsyncConnection]:
