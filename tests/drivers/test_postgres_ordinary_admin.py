@@ -4,6 +4,7 @@ import gzip
 
 import psycopg
 import pytest
+from beyond_a_customer import FORBIDDEN, try_all
 from contract import DriverContract
 from psycopg.conninfo import make_conninfo
 
@@ -90,3 +91,21 @@ async def test_what_is_stored_can_be_exported(sold, session):
     await database.driver.set_aside(database.resource)
     pieces = [piece async for piece in database.driver.export(database.resource)]
     assert b"of the customer" in gzip.decompress(b"".join(pieces))
+
+
+async def test_nothing_that_is_shared_is_for_a_customer_to_change(sold, session, admin, subtests):
+    await try_all(await sold(), await sold(), session, admin, subtests)
+
+
+async def test_nobody_becomes_the_role_that_sells(sold, session):
+    customer = await session((await sold()).url)
+    for statement in (
+        "SET ROLE seller",
+        "GRANT seller TO CURRENT_USER",
+        "ALTER ROLE seller PASSWORD 'mine'",
+        "REASSIGN OWNED BY seller TO CURRENT_USER",
+    ):
+        for role in ("NONE", None):
+            await customer.execute("RESET ROLE" if role is None else f"SET ROLE {role}")
+            with pytest.raises(FORBIDDEN):
+                await customer.execute(statement)
