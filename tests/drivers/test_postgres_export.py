@@ -77,8 +77,8 @@ TELL = (
         " AND prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c') ORDER BY 1"
     ),
     (
-        "SELECT table_schema, table_name, column_name, data_type, column_default, is_nullable, is_identity, is_generated,"
-        " collation_name FROM information_schema.columns WHERE table_schema IN ('public', 'the shop') ORDER BY 1, 2, 3"
+        "SELECT table_schema, table_name, column_name, data_type, column_default, is_nullable, is_identity,"
+        " is_generated, collation_name FROM information_schema.columns WHERE table_schema IN ('public', 'the shop') ORDER BY 1, 2, 3"
     ),
     "SELECT typname, pg_get_constraintdef(c.oid), typdefault FROM pg_type t JOIN pg_constraint c ON contypid = t.oid",
 )
