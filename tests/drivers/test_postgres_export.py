@@ -78,7 +78,8 @@ TELL = (
     ),
     (
         "SELECT table_schema, table_name, column_name, data_type, column_default, is_nullable, is_identity,"
-        " is_generated, collation_name FROM information_schema.columns WHERE table_schema IN ('public', 'the shop') ORDER BY 1, 2, 3"
+        " is_generated, collation_name FROM information_schema.columns WHERE table_schema IN ('public', 'the shop')"
+        " ORDER BY 1, 2, 3"
     ),
     "SELECT typname, pg_get_constraintdef(c.oid), typdefault FROM pg_type t JOIN pg_constraint c ON contypid = t.oid",
 )
