@@ -88,7 +88,7 @@ async def test_nobody_reads_it_without_the_token(measured: Rig, header):
     answer = await measured.http.get("/metrics", headers={} if header is None else {"Authorization": header})
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"
-    assert "addon_" not in answer.text
+    assert answer.json()["id"] == "unauthorized"
 
 
 async def test_whoever_brings_the_token_gets_what_prometheus_reads(measured: Rig):

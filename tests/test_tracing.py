@@ -14,6 +14,7 @@ from uuid import UUID
 
 import pytest
 import structlog
+from opentelemetry import trace
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
@@ -154,6 +155,20 @@ async def test_a_failed_span_tells_the_kind_of_error_and_not_its_text(traced: Tr
     assert span.attributes["error.type"] == "RuntimeError"
     assert not any(span.events for span in traced.spans)
     assert "hunter2" not in "".join(span.to_json() for span in traced.spans)
+
+
+async def test_a_driver_can_add_facts_to_the_span_of_its_call(traced: Traced, monkeypatch):
+    driver = traced.rig.context.plans["standard"].driver
+    provision = driver.provision
+
+    async def provision_and_tell(resource):
+        trace.get_current_span().set_attribute("acme.shelf", 7)
+        return await provision(resource)
+
+    monkeypatch.setattr(driver, "provision", provision_and_tell)
+    await traced.install("standard")
+    await traced.rig.work()
+    assert traced.named("driver provision")[0].attributes["acme.shelf"] == 7
 
 
 async def test_lines_of_the_log_tell_their_trace(traced: Traced):

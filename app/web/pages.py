@@ -31,8 +31,8 @@ _PLACES: Final = {
 
 
 def is_for_people(request: Request) -> bool:
-    """Whether the caller reads pages: everything but the partner API and the health checks."""
-    return not request.url.path.startswith(("/heroku/", "/health/"))
+    """Whether the caller reads pages: everything but the partner API, the health checks and the metrics."""
+    return not request.url.path.startswith(("/heroku/", "/health/", "/metrics"))
 
 
 def is_for_operators(request: Request) -> bool:
