@@ -163,10 +163,11 @@ async def test_a_push_that_waited_in_the_backup_does_not_undo_a_newer_one(drill:
     rig = drill.rig
     addon = await drill.install("shop")
     await rotate(rig.context, UUID(addon.id), OWNER.name)
-    rig.simulator.faults.add("error", direction="platform", path="/config", status=503, count=1)
+    rig.simulator.faults.add("error", direction="platform", path="/config", status=503, count=100)
     await rig.work()
     assert ("push_config", "todo") in await rig.jobs()
     drill.back_up()
+    rig.simulator.faults.clear()
     await rig.work(rounds=2)
     rig.clock.forward(hours=3)
     await rig.sweep()
@@ -186,15 +187,14 @@ async def test_a_push_that_waited_in_the_backup_does_not_undo_a_newer_one(drill:
 
 async def test_what_was_being_provisioned_in_the_backup_is_not_taken_from_who_uses_it_now(drill: Drill):
     rig = drill.rig
-    for app in ("unauthorized", "coming"):
-        rig.simulator.world.create_app(app)
-    unauthorized = await rig.simulator.calls.provision("unauthorized", "standard")
-    coming = await rig.simulator.calls.provision("coming", "standard")
-    rig.simulator.faults.add("error", direction="tokens", status=503, count=1)
-    rig.simulator.faults.add("error", direction="platform", path="/config", status=503, count=1)
-    await rig.work()
+    # As often as a slow machine may come to try again: a job's wait is measured by the real clock.
+    rig.simulator.faults.add("error", direction="platform", path="/config", status=503, count=100)
+    coming = await drill.install("coming", "standard")
+    rig.simulator.faults.add("error", direction="tokens", status=503, count=100)
+    unauthorized = await drill.install("unauthorized", "standard")
     assert (coming.state, unauthorized.state) == ("provisioning", "provisioning")
     drill.back_up()
+    rig.simulator.faults.clear()
     await rig.work(rounds=3)
     assert (coming.state, unauthorized.state) == ("provisioned", "provisioned")
     rig.clock.forward(days=1)

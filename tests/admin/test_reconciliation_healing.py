@@ -174,8 +174,9 @@ async def test_a_provision_that_heroku_never_learned_of_is_announced_with_its_co
 
 
 async def test_a_provision_that_stands_still_goes_on(key_rig: Rig):
-    key_rig.simulator.faults.add("error", direction="platform", path="/actions/provision", count=1)
+    key_rig.simulator.faults.add("error", direction="platform", path="/actions/provision", count=100)
     (addon,) = await installed(key_rig, plan="standard")
+    key_rig.simulator.faults.clear()
     assert addon.state == "provisioning"
     (difference,) = await compare(key_rig)
     assert difference.repair == "retry-now"
