@@ -1,6 +1,7 @@
 """Heads without end, answers that nobody reads, and crowds that say nothing; over real sockets, where they exist."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 
@@ -60,6 +61,23 @@ async def port(serve) -> int:
     return (await serve(say_hello))[0]
 
 
+async def close(writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()
+
+
+async def one_who_does_not_read(port: int, said: bytes) -> socket.socket:
+    """A caller who has seen that an answer begins, and leaves the rest of it where it is."""
+    loop = asyncio.get_running_loop()
+    caller = socket.socket()
+    caller.setblocking(False)
+    await loop.sock_connect(caller, ("127.0.0.1", port))
+    await loop.sock_sendall(caller, said)
+    assert await loop.sock_recv(caller, 1) == b"H"
+    return caller
+
+
 async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not is_so():
@@ -77,7 +95,7 @@ async def test_a_head_that_is_a_little_too_large_is_answered_400(port: int):
     answer = await until_the_end(reader)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.endswith(b"The request has too large a head.")
-    writer.close()
+    await close(writer)
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", REQUEST, b"\r\n"])
@@ -86,7 +104,7 @@ async def test_a_head_that_never_ends_is_waited_for_only_so_long(port: int, sent
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(sent)
     assert await until_the_end(reader) == b""
-    writer.close()
+    await close(writer)
 
 
 async def test_large_heads_one_after_the_other_are_no_large_head(port: int):
@@ -96,7 +114,7 @@ async def test_large_heads_one_after_the_other_are_no_large_head(port: int):
         await writer.drain()
         writer.write(b"\r\n\r\n")
         assert (await asyncio.wait_for(reader.readuntil(b"hello"), 10)).startswith(b"HTTP/1.1 200 ")
-    writer.close()
+    await close(writer)
 
 
 async def test_a_head_is_no_longer_waited_for_when_it_is_complete(port: int, monkeypatch):
@@ -108,7 +126,7 @@ async def test_a_head_is_no_longer_waited_for_when_it_is_complete(port: int, mon
         await asyncio.wait_for(reader.read(), 0.2)
     writer.write(REQUEST + b"Connection: close\r\n\r\n")
     assert (await until_the_end(reader)).endswith(b"hello")
-    writer.close()
+    await close(writer)
 
 
 async def test_an_address_that_is_too_long_is_answered_400(port: int):
@@ -116,7 +134,7 @@ async def test_an_address_that_is_too_long_is_answered_400(port: int):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /?" + b"a" * length + b" HTTP/1.1\r\nConnection: close\r\n\r\n")
         assert (await until_the_end(reader)).startswith(b"HTTP/1.1 " + status)
-        writer.close()
+        await close(writer)
 
 
 async def test_too_many_headers_are_answered_400(port: int):
@@ -124,18 +142,14 @@ async def test_too_many_headers_are_answered_400(port: int):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(REQUEST + b"Connection: close\r\n" + b"X: y\r\n" * number + b"\r\n")
         assert (await until_the_end(reader)).startswith(b"HTTP/1.1 " + status)
-        writer.close()
+        await close(writer)
 
 
 async def test_who_does_not_read_an_answer_is_cut_off(serve, monkeypatch):
     monkeypatch.setattr(connection, "_SLOWEST_READING_SECONDS", 0.05)
     port, state = await serve(say_very_much)
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
-    writer.write(REQUEST + b"\r\n")
-    await reader.readexactly(1)
-    await until(lambda: not state.connections)
-    assert not state.tasks
-    writer.close()
+    with await one_who_does_not_read(port, REQUEST + b"\r\n"):
+        await until(lambda: not state.connections and not state.tasks)
 
 
 @pytest.mark.parametrize("ending", [b"", b"Connection: close\r\n"])
@@ -143,11 +157,8 @@ async def test_nor_is_the_end_of_an_answer_waited_for(serve, monkeypatch, ending
     """Less than what makes the server wait before it says more: it would close, but only when all is sent."""
     monkeypatch.setattr(connection, "_SLOWEST_READING_SECONDS", 0.05)
     port, state = await serve(say_very_much_at_once, timeout_keep_alive=0)
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
-    writer.write(REQUEST + ending + b"\r\n")
-    await reader.readexactly(1)
-    await until(lambda: not state.connections)
-    writer.close()
+    with await one_who_does_not_read(port, REQUEST + ending + b"\r\n"):
+        await until(lambda: not state.connections)
 
 
 async def test_who_reads_slowly_but_reads_gets_all_of_it(serve, monkeypatch):
@@ -156,7 +167,7 @@ async def test_who_reads_slowly_but_reads_gets_all_of_it(serve, monkeypatch):
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(REQUEST + b"Connection: close\r\n\r\n")
     assert len(await until_the_end(reader)) > MUCH
-    writer.close()
+    await close(writer)
 
 
 async def test_when_there_are_too_many_the_longest_idle_one_makes_room(serve, monkeypatch):
@@ -185,4 +196,4 @@ async def test_when_there_are_too_many_the_longest_idle_one_makes_room(serve, mo
     silent_writer.write(REQUEST + b"\r\n")
     await asyncio.wait_for(silent.readuntil(b"hello"), 10)
     for writer in (busy_writer, idle_writer, silent_writer, newest_writer):
-        writer.close()
+        await close(writer)

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from time import perf_counter
 
@@ -48,12 +48,18 @@ def process(database_url: str, empty_server, tmp_path) -> Iterator[tuple[str, Pa
             web.wait(30)
 
 
+async def close(writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()
+
+
 async def crowd(stack: AsyncExitStack, url: str, number: int, said: bytes) -> list[asyncio.StreamReader]:
     """So many callers who say this and then nothing, until the end of `stack`."""
     readers = []
     for _ in range(number):
         reader, writer = await asyncio.open_connection("127.0.0.1", httpx2.URL(url).port, limit=1)
-        stack.callback(writer.close)
+        stack.push_async_callback(close, writer)
         writer.write(said)
         readers.append(reader)
     return readers
