@@ -82,7 +82,8 @@ def migrated(postgres_server: DevPostgres) -> DevPostgres:
 def database_url(migrated: DevPostgres) -> Iterator[str]:
     """The address of a database of this test alone."""
     name = f"test_{uuid4().hex}"
-    _execute(migrated, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    # Nothing here survives a crash anyway; copying files takes half the time of writing each page to the log as well.
+    _execute(migrated, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
     yield migrated.url_for(name)
     _execute(migrated, f"DROP DATABASE {name} WITH (FORCE)")
 
