@@ -59,6 +59,7 @@ async def order(
         parameters=chosen,
         query=query,
         reason=reason,
+        ordered_by=actor.name,
         actor=actor.name,
         role_number=actor.role,
         operator_id=actor.operator_id,

@@ -91,6 +91,7 @@ class Resource(Base):
                 "last_error_at",
                 "unknown_to_heroku_at",
                 "suspended_at",
+                "suspension_waits_since",
                 "read_only_at",
                 "rotation_requested_at",
                 "rotated_at",
@@ -164,6 +165,8 @@ class Resource(Base):
     # When the tokens were stored; when Heroku refused the refresh token, and has accepted none since.
     tokens_at: Mapped[datetime | None]
     tokens_refused_at: Mapped[datetime | None]
+    # When Heroku last answered a job with 401, if that job still waits for tokens that Heroku accepts.
+    unauthorized_at: Mapped[datetime | None]
     # What Heroku tells about the app that pays, at that time; either may change there at any moment.
     app_name: Mapped[str | None] = mapped_column(Text)
     owner_email: Mapped[str | None] = mapped_column(Text)
@@ -172,6 +175,8 @@ class Resource(Base):
     heroku_facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     # An operator has closed the service to its customer.
     suspended_at: Mapped[datetime | None]
+    # Since when the driver has yet to close the service, or to open it again, as `suspended_at` wants it.
+    suspension_waits_since: Mapped[datetime | None]
     # A deprovisioned service is kept, out of reach, until then; an operator may have opened it again meanwhile.
     kept_until: Mapped[datetime | None]
     restored_at: Mapped[datetime | None]
