@@ -128,7 +128,7 @@ def line(one: Line) -> dict[str, Any]:
     if isinstance(row, Event):
         told = {"line": "event", "who": row.actor, "text": row.text, "reason": row.reason, "kind": row.kind}
     elif isinstance(row, SignIn):
-        told = {"line": "sign-in", "who": row.email or "a customer", "text": "Signed in to the dashboard"}
+        told = {"line": "sign-in", "who": row.who, "text": "Signed in to the dashboard"}
     else:
         who = "Heroku" if row.direction == "in" else "the program"
         told = {"line": "exchange", "who": who, "text": exchange_text(row)}
@@ -151,7 +151,7 @@ def for_people(told: Mapping[str, Any], found: Inspection) -> dict[str, Any]:
                 "config_vars": [{"name": var, "value": value} for var, value in told["config_vars"].items()],
                 "jobs": [narrow_job(job) for job in told["jobs"]],
                 "exchanges": [narrow_exchange(one) for one in found.exchanges],
-                "sign_ins": [{"at": one["at"], "who": one["who"]} for one in told["sign_ins"]],
+                "sign_ins": [{"at": one.at, "who": one.who} for one in found.sign_ins],
                 "actions": [
                     {"action": one["action"], "role": one["role"], "not now": one["why_not"]} for one in told["actions"]
                 ],
