@@ -13,9 +13,9 @@ from app.resources.models import Resource
 from app.resources.traces import Event, Exchange, SignIn
 
 _RESOURCE: Final = (
-    "uuid", "name", "plan", "region", "state", "created_at", "provisioned_at", "suspended_at", "deprovisioned_at",
-    "removed_at", "kept_until", "restored_at", "over_quota_at", "read_only_at", "failures", "last_error",
-    "last_error_at",
+    "uuid", "name", "plan", "service_plan", "region", "state", "created_at", "provisioned_at", "suspended_at",
+    "deprovisioned_at", "removed_at", "kept_until", "restored_at", "over_quota_at", "read_only_at", "failures",
+    "last_error", "last_error_at",
 )  # fmt: skip
 
 

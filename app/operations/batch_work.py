@@ -51,7 +51,8 @@ _MINUTE: Final = timedelta(minutes=1)
 _WITHOUT_HEROKU: Final = ("suspend", "resume")
 # Jobs that no action asks for.
 _BESIDES: Final = ("measure_usage", "read_app")
-_FAILURES: Final = ("given_up", "job_skipped", "rotation_failed")
+_PLAN_WENT_BACK: Final = "plan_change_failed"
+_FAILURES: Final = ("given_up", "job_skipped", "rotation_failed", _PLAN_WENT_BACK)
 
 _LOCK: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('batches'))")
 
@@ -169,7 +170,7 @@ def _begun_items() -> Any:
     failure = (
         select(Event.text)
         .where(of_resource, Event.id > BatchItem.begun_event_id, Event.kind.in_(_FAILURES))
-        .order_by(Event.id)
+        .order_by(Event.kind != _PLAN_WENT_BACK, Event.id)  # it tells more than the end of the job that it follows
         .limit(1)
         .correlate(BatchItem)
         .scalar_subquery()

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
-from app.drivers.base import Provisioned
+from app.drivers.base import Provisioned, ResourceInfo
 from app.errors import Gone, Refused
 from app.resources.models import Resource, State
 from app.resources.traces import Event, PlanWithdrawal
@@ -131,9 +131,9 @@ async def locked(session: AsyncSession, uuid: UUID) -> Resource:
 
 
 async def record_service(
-    context: Context, session: AsyncSession, resource: Resource, provisioned: Provisioned, generation: int
+    context: Context, session: AsyncSession, resource: Resource, provisioned: Provisioned, wanted: ResourceInfo
 ) -> bool:
-    """Store what a driver has made for credential `generation`; whether its config differs from the one before.
+    """Store what a driver has made of what was `wanted`; whether its config differs from the one before.
 
     A resource that was deprovisioned while its driver worked gets its removal once more instead: what the driver has
     just made must not stay behind. And a config with older credentials than the row's (a rotation overtook the driver)
@@ -143,7 +143,8 @@ async def record_service(
     if resource.is_gone:
         await context.queue.enqueue(session, "deprovision_service", resource.uuid)
         return False
-    if generation < resource.generation:
+    resource.service_plan = wanted.plan
+    if wanted.generation < resource.generation:
         await context.queue.enqueue(session, "settle", resource.uuid, at_most_one=True)
         return False
     if resource.suspended_at is not None:  # whoever was suspended while the driver worked may have been let in by it

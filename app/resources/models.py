@@ -123,6 +123,8 @@ class Resource(Base):
     refusal: Mapped[str | None] = mapped_column(Text)
     # The driver's sentence for the customer, repeated word for word when Heroku repeats a request.
     message: Mapped[str | None] = mapped_column(Text)
+    # The plan on whose terms the driver has made the service, or has changed it last.
+    service_plan: Mapped[str | None] = mapped_column(Text)
     # A request works on this resource with its driver at this moment, outside any transaction. If the process dies
     # meanwhile, the sweep finds the row by this and has the `settle` job finish the work.
     unsettled_since: Mapped[datetime | None]
@@ -193,6 +195,11 @@ class Resource(Base):
     def needs_push(self) -> bool:
         """Whether Heroku has older config vars than we want it to have."""
         return self.config_version > self.pushed_version
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether the driver has not agreed yet to the plan that it is on."""
+        return self.service_plan not in {None, self.plan}
 
     @property
     def is_rotating(self) -> bool:

@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import job_queue
 from app.context import Context
 from app.errors import Gone, Refused, Retry, Unauthorized
 from app.resources import jobs, removal, suspension
@@ -18,6 +19,7 @@ from app.resources.app_facts import read_app
 from app.resources.jobs import SORRY
 from app.resources.lifecycle import PROGRAM, give_up_provisioning, locked, record
 from app.resources.models import Resource, State
+from app.resources.plan_change import take_back_move
 from app.resources.usage import measure_usage
 
 _log = structlog.get_logger(__name__)
@@ -54,6 +56,10 @@ async def _leave_as_is(_context: Context, _session: AsyncSession, _resource: Res
 
 async def _stop_settling(context: Context, session: AsyncSession, resource: Resource, reason: str) -> None:
     resource.unsettled_since = None
+    work = await job_queue.work_of(session, resource.uuid)
+    # One that waits decides about a plan that was chosen after this one had begun.
+    if not any(other.name == "settle" and not other.is_running for other in work):
+        await take_back_move(context, session, resource, None if reason == SORRY else reason)
     await _fail_provisioning(context, session, resource, reason)
 
 
