@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import job_queue
@@ -126,7 +126,7 @@ async def run_job(context: Context, name: str, uuid: UUID) -> None:
         _log.info("job waits", reason=str(retry), after=str(retry.after))
         raise
     except Unauthorized as error:
-        await _note_failure(context, name, uuid, str(error), is_unexpected=False)
+        await _note_failure(context, name, uuid, str(error), is_unauthorized=True)
         raise Retry(str(error)) from error
     except Refused as refused:
         await _give_up(context, name, uuid, refused.message)
@@ -155,15 +155,21 @@ async def _give_up(context: Context, name: str, uuid: UUID, reason: str) -> None
         raise Retry(reason)
 
 
-async def _note_failure(context: Context, name: str, uuid: UUID, error: str, *, is_unexpected: bool = True) -> int:
+async def _note_failure(context: Context, name: str, uuid: UUID, error: str, *, is_unauthorized: bool = False) -> int:
     """Note an error where operators see it; how many unexpected ones there were in a row."""
     async with context.database.transaction() as session:
         resource = await locked(session, uuid)
-        resource.failures += is_unexpected
-        resource.last_error, resource.last_error_at = f"{name}: {error}", context.clock()
+        now = context.clock()
+        if is_unauthorized:
+            resource.unauthorized_at = now
+        else:
+            resource.failures += 1
+        resource.last_error, resource.last_error_at = f"{name}: {error}", now
         return resource.failures
 
 
 async def _note_success(context: Context, uuid: UUID) -> None:
+    had_trouble = or_(Resource.failures > 0, Resource.unauthorized_at.is_not(None))
     async with context.database.transaction() as session:
-        await session.execute(update(Resource).where(Resource.uuid == uuid, Resource.failures > 0).values(failures=0))
+        values = {"failures": 0, "unauthorized_at": None}
+        await session.execute(update(Resource).where(Resource.uuid == uuid, had_trouble).values(values))

@@ -128,7 +128,7 @@ def store_tokens(context: Context, resource: Resource, tokens: Tokens) -> None:
     """Keep what the token endpoint answered; a new refresh token replaces the old one."""
     resource.seal(context.keys, "access_token", tokens.access_token)
     now = context.clock()
-    resource.tokens_at, resource.tokens_refused_at = now, None
+    resource.tokens_at, resource.tokens_refused_at, resource.unauthorized_at = now, None, None
     resource.access_token_expires_at = now + tokens.expires_in
     if tokens.refresh_token is not None:
         resource.seal(context.keys, "refresh_token", tokens.refresh_token)
