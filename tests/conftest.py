@@ -1,5 +1,6 @@
 """One Postgres for the whole run, one migrated database per test."""
 
+import logging
 import shutil
 import signal
 import tempfile
@@ -53,6 +54,16 @@ def plain_tracebacks() -> None:
             structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
         ]
     )
+
+
+@pytest.fixture
+def log_as_before() -> Iterator[None]:
+    """Puts the log back as it was before the test, or a command that it runs, set up another."""
+    root, before = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,9 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-import structlog
 from panel import MACHINE, PASSWORD, Panel
 from rig import Rig, environment
 from sqlalchemy import select
@@ -263,13 +262,11 @@ class TestTheLastOwner:
 
 
 @pytest.fixture
-def run(monkeypatch, database_url: str) -> Iterator[Callable[..., Result]]:
+def run(monkeypatch, database_url: str, log_as_before: None) -> Callable[..., Result]:
     """A command of the operators' group, on this test's database."""
     for name, value in environment(database_url).items():
         monkeypatch.setenv(name, value)
-    before = structlog.get_config()
-    yield lambda *words, typed="": CliRunner().invoke(cli, ["operators", *words], input=typed)
-    structlog.configure(**before)
+    return lambda *words, typed="": CliRunner().invoke(cli, ["operators", *words], input=typed)
 
 
 class TestCommandLine:
