@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from app.context import Context
 from app.job_queue import QueuedWork
+from app.operations.action import offer
 from app.operations.actions import ACTIONS
 from app.operations.inspection import Inspection
 from app.operations.timeline import Line
@@ -19,7 +20,7 @@ _RESOURCE: Final = (
 )  # fmt: skip
 
 
-def facts(context: Context, found: Inspection) -> dict[str, Any]:
+async def facts(context: Context, found: Inspection) -> dict[str, Any]:
     """All that the page of a resource tells, by the headings of the page: see docs/admin.md for an example."""
     resource = found.resource
     return {
@@ -50,7 +51,7 @@ def facts(context: Context, found: Inspection) -> dict[str, Any]:
         "exchanges": [exchange(one) for one in found.exchanges],
         "sign_ins": [sign_in(one) for one in found.sign_ins],
         "actions": [
-            {"action": action.id, "role": action.role.word, "why_not": action.refusal(context, resource)}
+            {"action": action.id, "role": action.role.word, "why_not": (await offer(context, action, resource)).why_not}
             for action in ACTIONS.values()
         ],
     }

@@ -16,9 +16,19 @@ from app.resources.lifecycle import locked, record
 from app.resources.models import Resource, State
 from app.resources.outcomes import JOBS
 
+_NOTHING_TO_RETRY: Final = "Nothing waits for this resource, and nothing is missing."
+
 
 def _always(_context: Context, _resource: Resource) -> str | None:
     return None
+
+
+async def _why_nothing_to_retry(context: Context, resource: Resource) -> str | None:
+    async with context.database.transaction() as session:
+        work = await job_queue.work_of(session, resource.uuid)
+    in_queue = {job.name for job in work}
+    waits = any(not job.is_running for job in work)
+    return None if waits or set(_missing(context, resource)) - in_queue else _NOTHING_TO_RETRY
 
 
 async def _foretell_retry(_context: Context, resource: Resource) -> str:
@@ -35,7 +45,7 @@ async def _retry(context: Context, uuid: UUID, order: Order) -> str:
         in_queue = {work.name for work in await job_queue.work_of(session, uuid)}
         again = [name for name in _missing(context, resource) if name not in in_queue]
         if not waiting and not again:
-            raise Refused("Nothing waits for this resource, and nothing is missing.")
+            raise Refused(_NOTHING_TO_RETRY)
         for name in again:
             # A grant lives minutes only, and all that waits needs the tokens.
             await context.queue.enqueue(session, name, uuid, at_most_one=True, priority=int(name == "exchange_grant"))
@@ -82,6 +92,7 @@ RETRY_NOW: Final = Action(
     foretell=_foretell_retry,
     run=_retry,
     is_for_many=True,
+    why_idle=_why_nothing_to_retry,
 )
 
 # What follows when a job is given up, for who chooses; `outcomes.JOBS` does it.
