@@ -47,8 +47,7 @@ async def _retry(context: Context, uuid: UUID, order: Order) -> str:
         if not waiting and not again:
             raise Refused(_NOTHING_TO_RETRY)
         for name in again:
-            # A grant lives minutes only, and all that waits needs the tokens.
-            await context.queue.enqueue(session, name, uuid, at_most_one=True, priority=int(name == "exchange_grant"))
+            await context.queue.enqueue(session, name, uuid, at_most_one=True, priority=int(name in _FIRST))
         parts = []
         if waiting:
             parts.append(f"{waiting} waiting {'job runs' if waiting == 1 else 'jobs run'} now")
@@ -58,6 +57,10 @@ async def _retry(context: Context, uuid: UUID, order: Order) -> str:
         text = said[:1].upper() + said[1:]
         record(session, uuid, context.clock(), "retried", text=text, is_for_customer=False, **order.signature)
     return f"{text}."
+
+
+# A grant lives minutes only, and all that waits needs the tokens. An operator's word about who is let in does not wait.
+_FIRST: Final = ("exchange_grant", "suspend_service", "resume_service")
 
 
 def _missing(context: Context, resource: Resource) -> Sequence[str]:
@@ -71,8 +74,11 @@ def _missing(context: Context, resource: Resource) -> Sequence[str]:
         and now <= resource.grant_received_at + GRANT_LIFE
     )
     is_provisioning = resource.state is State.PROVISIONING
+    is_suspended, suspension_waits = resource.suspended_at is not None, resource.suspension_waits_since is not None
     due = {
         "exchange_grant": is_grant_alive and not resource.has_tokens,
+        "suspend_service": suspension_waits and is_suspended,
+        "resume_service": suspension_waits and not is_suspended,
         "report_failure": is_provisioning and resource.refusal is not None,
         "provision_service": is_provisioning and resource.refusal is None and resource.config_version == 0,
         "settle": resource.unsettled_since is not None or resource.is_moving,
@@ -102,6 +108,8 @@ _CONSEQUENCES: Final[Mapping[str, str]] = {
     "push_config": "Heroku keeps the config vars it has; if it is still being provisioned, it ends",
     "announce_provisioned": "the provisioning ends and Heroku is told",
     "settle": "the service stays on the terms it has; a plan that it was moved to is taken back",
+    "suspend_service": "it counts as suspended, but its customer may still get in, until Retry now has succeeded",
+    "resume_service": "it counts as resumed, but its customer may still be shut out, until Retry now has succeeded",
     "rotate_service": "the rotation ends and the present credentials stay",
     "report_failure": "it ends here although Heroku does not know",
     "measure_usage": "no reading is taken this time",
@@ -115,7 +123,7 @@ async def _waiting_jobs(context: Context, resource: Resource) -> Sequence[tuple[
     return [
         (str(job.id), f"{job.name}, begun {job.attempts} times: {_CONSEQUENCES.get(job.name, 'nothing follows')}")
         for job in work
-        if not job.is_running and job.name in JOBS and JOBS[job.name].given_up is not None
+        if not job.is_running and job.name in JOBS and JOBS[job.name].when_skipped is not None
     ]
 
 
@@ -139,11 +147,11 @@ async def _skip(context: Context, uuid: UUID, order: Order) -> str:
 
 
 async def _give_up(context: Context, session: AsyncSession, resource: Resource, name: str) -> None:
-    given_up = JOBS[name].given_up
-    if given_up is None:
+    follows = JOBS[name].when_skipped
+    if follows is None:
         raise Refused(f"{name} is never given up: something would stay behind.")
     resource.failures = 0
-    await given_up(context, session, resource, SORRY)
+    await follows(context, session, resource, SORRY)
 
 
 SKIP_JOB: Final = Action(

@@ -72,7 +72,7 @@ async def end_life(
     """
     now = context.clock()
     resource.kept_until = _kept_until(context, resource, now)
-    resource.suspended_at = None
+    resource.suspended_at = resource.suspension_waits_since = None
     resource.state = State.DEPROVISIONED
     resource.deprovisioned_at = now
     resource.rotation_requested_at = resource.rotated_at = resource.retire_at = None
@@ -148,6 +148,7 @@ async def record_service(
         await context.queue.enqueue(session, "settle", resource.uuid, at_most_one=True)
         return False
     if resource.suspended_at is not None:  # whoever was suspended while the driver worked may have been let in by it
+        resource.suspension_waits_since = resource.suspension_waits_since or context.clock()
         await context.queue.enqueue(session, "suspend_service", resource.uuid, at_most_one=True, priority=1)
     before = resource.config(context.keys) if resource.config_version > 0 else None
     store_made(context, resource, provisioned)

@@ -81,15 +81,25 @@ async def _set_aside_again(context: Context, session: AsyncSession, resource: Re
     await context.queue.enqueue(session, "deprovision_service", resource.uuid, at_most_one=True)
 
 
+_Follows = Callable[[Context, AsyncSession, Resource, str], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A job, and what becomes of the resource when the job is given up.
 
-    `given_up` is None for work that is never given up, because something would stay behind.
+    `given_up` is None for work that is never given up, because something would stay behind. `skipped` is what becomes
+    of the resource when an operator takes such work out of the queue all the same; None if not even they may.
     """
 
     run: Callable[[Context, UUID], Awaitable[None]]
-    given_up: Callable[[Context, AsyncSession, Resource, str], Awaitable[None]] | None
+    given_up: _Follows | None
+    skipped: _Follows | None = None
+
+    @property
+    def when_skipped(self) -> _Follows | None:
+        """What follows when an operator takes it out of the queue; None if they may not."""
+        return self.given_up or self.skipped
 
 
 JOBS: Final[Mapping[str, Job]] = {
@@ -100,8 +110,8 @@ JOBS: Final[Mapping[str, Job]] = {
     "settle": Job(jobs.settle, _stop_settling),
     "rotate_service": Job(jobs.rotate_service, _end_rotation),
     "retire_service": Job(jobs.retire_service, None),
-    "suspend_service": Job(suspension.suspend_service, None),
-    "resume_service": Job(suspension.resume_service, None),
+    "suspend_service": Job(suspension.suspend_service, None, skipped=_leave_as_is),
+    "resume_service": Job(suspension.resume_service, None, skipped=_leave_as_is),
     "deprovision_service": Job(removal.deprovision_service, None),
     "bring_back_service": Job(removal.bring_back_service, _set_aside_again),
     "report_failure": Job(jobs.report_failure, _end_here),
@@ -129,30 +139,29 @@ async def run_job(context: Context, name: str, uuid: UUID) -> None:
         await _note_failure(context, name, uuid, str(error), is_unauthorized=True)
         raise Retry(str(error)) from error
     except Refused as refused:
-        await _give_up(context, name, uuid, refused.message)
+        if job.given_up is None:
+            await _note_failure(context, name, uuid, refused.message)
+            raise Retry(refused.message) from refused
+        await _give_up(context, job.given_up, name, uuid, refused.message)
     except Exception as error:
         _log.exception("job failed")
         failures = await _note_failure(context, name, uuid, f"{type(error).__name__} in {name}")
         if failures < PATIENCE or job.given_up is None:
             raise
-        await _give_up(context, name, uuid, SORRY)
+        await _give_up(context, job.given_up, name, uuid, SORRY)
     else:
         await _note_success(context, uuid)
 
 
-async def _give_up(context: Context, name: str, uuid: UUID, reason: str) -> None:
-    given_up = JOBS[name].given_up
+async def _give_up(context: Context, given_up: _Follows, name: str, uuid: UUID, reason: str) -> None:
     async with context.database.transaction() as session:
         resource = await locked(session, uuid)
         now = context.clock()
         resource.failures = 0
         resource.last_error, resource.last_error_at = f"{name}: {reason}", now
-        if given_up is not None:
-            _log.error("job given up", reason=reason)
-            record(session, uuid, now, "given_up", PROGRAM, f"{name} given up: {reason}", is_for_customer=False)
-            await given_up(context, session, resource, reason)
-    if given_up is None:
-        raise Retry(reason)
+        _log.error("job given up", reason=reason)
+        record(session, uuid, now, "given_up", PROGRAM, f"{name} given up: {reason}", is_for_customer=False)
+        await given_up(context, session, resource, reason)
 
 
 async def _note_failure(context: Context, name: str, uuid: UUID, error: str, *, is_unauthorized: bool = False) -> int:
