@@ -21,6 +21,7 @@ from app.resources.traces import Event
 ACCOUNT = "/admin/account"
 NEW = "another correct horse"
 BOB = "bob@acme.example"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
 async def operator_of(panel: Panel) -> Operator:
@@ -311,6 +312,17 @@ class TestCommandLine:
         ended = await asyncio.to_thread(run, "sessions", panel.email, "--end", session["id"])
         assert "not signed in anywhere" in ended.stdout
         assert (await panel.http.get(ACCOUNT)).url.path == "/admin/sign-in"
+
+    async def test_sessions_name_the_browser_as_the_page_does(self, key_rig: Rig, panel_of, run):
+        panel = Panel(key_rig, (await panel_of(Role.VIEWER)).email)
+        panel.http.headers["User-Agent"] = FIREFOX
+        async with panel.http:
+            await panel.sign_in()
+            assert "Firefox on Linux" in (await panel.http.get(ACCOUNT)).text
+        shown = await asyncio.to_thread(run, "sessions", panel.email)
+        assert ("Firefox on Linux" in shown.stdout, "Mozilla" in shown.stdout) == (True, False)
+        told = json.loads((await asyncio.to_thread(run, "sessions", panel.email, "--json")).stdout)
+        assert ("Firefox on Linux", FIREFOX) in [(one["browser"], one["user_agent"]) for one in told]
 
 
 async def test_passwords_made_up_differ_and_are_long_enough():
