@@ -5,9 +5,9 @@ import io
 import json
 import re
 from datetime import timedelta
-from html import unescape
 from uuid import UUID, uuid4
 
+from panel import link
 from rig import Rig
 
 from app.operators.roles import Role
@@ -33,12 +33,6 @@ def shown(page: str) -> list[UUID]:
     return [
         UUID(uuid) for uuid in re.findall(r'<th scope="row" role="rowheader"><a href="/admin/resources/([^"]+)"', page)
     ]
-
-
-def link(page: str, words: str) -> str:
-    found = re.search(rf'href="([^"]+)"[^>]*>{re.escape(words)}</a>', page)
-    assert found, f"no link says {words}"
-    return unescape(found[1])
 
 
 async def test_the_list_leads_to_older_ones_and_back(key_rig: Rig, panel_of):
