@@ -116,6 +116,16 @@ async def give_up_provisioning(context: Context, session: AsyncSession, resource
     await end_life(context, session, resource, PROGRAM, f"Could not be provisioned: {reason}")
 
 
+async def end_in_background(context: Context, session: AsyncSession, uuid: UUID) -> None:
+    """Have Heroku told that a resource cannot be made, and end it then; its `refusal` says why.
+
+    A job that runs at this moment cannot be dropped. It may go back to waiting, again and again, and would keep
+    everything after it from its turn: hence the priority.
+    """
+    await context.queue.cancel(session, uuid)
+    await context.queue.enqueue(session, "report_failure", uuid, priority=1)
+
+
 async def locked(session: AsyncSession, uuid: UUID) -> Resource:
     """The resource, its row locked until the transaction ends: whoever changes a resource goes through here.
 

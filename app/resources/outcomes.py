@@ -17,7 +17,7 @@ from app.errors import Gone, Refused, Retry, Unauthorized
 from app.resources import jobs, removal, suspension
 from app.resources.app_facts import read_app
 from app.resources.jobs import SORRY
-from app.resources.lifecycle import PROGRAM, give_up_provisioning, locked, record
+from app.resources.lifecycle import PROGRAM, end_in_background, give_up_provisioning, locked, record
 from app.resources.models import Resource, State
 from app.resources.plan_change import take_back_move
 from app.resources.usage import measure_usage
@@ -35,8 +35,7 @@ async def _fail_provisioning(context: Context, session: AsyncSession, resource: 
     if resource.state is not State.PROVISIONING:
         return
     resource.refusal = reason
-    await context.queue.cancel(session, resource.uuid)
-    await context.queue.enqueue(session, "report_failure", resource.uuid)
+    await end_in_background(context, session, resource.uuid)
 
 
 async def _fail_announcing(context: Context, session: AsyncSession, resource: Resource, _reason: str) -> None:

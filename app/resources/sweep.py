@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, select
 
 from app.context import Context
 from app.resources.jobs import PROVISIONING_LIMIT
+from app.resources.lifecycle import end_in_background
 from app.resources.models import Resource, State
 from app.resources.removal import UNSETTLED_FOR
 
@@ -62,5 +63,4 @@ async def _give_up(context: Context, uuid: UUID) -> None:
         if resource.state is State.PROVISIONING and resource.refusal is None:
             _log.error("provisioning took too long", resource=str(uuid))
             resource.refusal = TOO_LATE
-            await context.queue.cancel(session, uuid)
-            await context.queue.enqueue(session, "report_failure", uuid)
+            await end_in_background(context, session, uuid)

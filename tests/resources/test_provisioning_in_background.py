@@ -3,6 +3,7 @@
 https://devcenter.heroku.com/articles/asynchronous-provisioning-of-add-ons
 """
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from workshop import Workshop
 
 from app.errors import Refused, Retry
 from app.resources import jobs, outcomes, rotation
-from app.resources.sweep import TOO_LATE
+from app.resources.sweep import TOO_LATE, sweep
 
 IN_ORDER = ["POST token", "PATCH config", "POST provision"]
 
@@ -240,6 +241,22 @@ async def test_what_is_not_ready_after_twelve_hours_ends_on_both_sides(shop_rig:
     assert addon.state == "provisioning"
     shop_rig.clock.forward(minutes=2)
     await shop_rig.sweep()
+    assert addon.state == "deprovisioned"
+    assert await refusal(shop_rig, addon.id) == TOO_LATE
+    await assert_nothing_left(shop_rig, workshop, addon.id)
+
+
+async def test_a_job_that_runs_when_the_time_is_up_cannot_hold_up_the_end(shop_rig: Rig, workshop: Workshop):
+    _, addon = await install(shop_rig, "standard")
+    gate = workshop.hold("provision")
+    workshop.trouble["provision"] = [Retry("not yet") for _ in range(20)]
+    working = asyncio.create_task(shop_rig.work())
+    await gate.arrived.wait()
+    shop_rig.clock.forward(hours=13)
+    await sweep(shop_rig.context)
+    gate.open()
+    await working
+    await shop_rig.work()
     assert addon.state == "deprovisioned"
     assert await refusal(shop_rig, addon.id) == TOO_LATE
     await assert_nothing_left(shop_rig, workshop, addon.id)
