@@ -271,6 +271,7 @@ def test_nothing_of_a_legend_is_cut_off(names: tuple[str, ...], size: Size):
         one for one in svg.iter(f"{SVG}rect") if one.attrib.get("class") == "background" and "width" in one.attrib
     )
     assert float(plot.attrib["height"]) > 100
+    assert "#000" not in ET.tostring(svg, "unicode")
 
 
 async def test_every_table_can_be_taken_away(key_rig: Rig, panel_of):

@@ -127,7 +127,7 @@ def draw(table: Table, chart: Chart, theme: Theme, size: Size) -> str:
         major_label_font_size=12,
         legend_font_size=12,
         no_data_font_size=16,
-        colors=colors,
+        colors=colors * max(1, math.ceil(len(columns) / len(colors))),  # pygal draws what is beyond them in black
     )
     drawn = chart.kind(
         width=width,
