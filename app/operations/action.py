@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from typing import Final, TypedDict
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from app.context import Context
 from app.errors import Refused
 from app.operators.roles import Actor, Role
+from app.resources.lifecycle import record
 from app.resources.models import Resource
 
 SHORTEST_REASON: Final = 3
@@ -144,6 +147,11 @@ async def perform(context: Context, action: Action, uuid: UUID, order: Order) ->
             raise Refused(f"Choose one of what is offered: {parameter.label.lower()}.")
         parameters[parameter.name] = value
     return await action.run(context, uuid, Order(actor=order.actor, reason=reason, parameters=parameters))
+
+
+def record_order(context: Context, session: AsyncSession, uuid: UUID, order: Order, kind: str, text: str) -> None:
+    """Add whose word it was, and why, to the history of a resource; its customer does not see the line."""
+    record(session, uuid, context.clock(), kind, text=text, is_for_customer=False, **order.signature)
 
 
 def need_name(action: Action, resource: Resource, typed: str) -> None:

@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import job_queue
 from app.context import Context
 from app.errors import Refused
-from app.operations.action import Action, Order, Parameter
+from app.operations.action import Action, Order, Parameter, record_order
 from app.operators.roles import Role
 from app.resources.jobs import GRANT_LIFE, SORRY
-from app.resources.lifecycle import locked, record
+from app.resources.lifecycle import locked
 from app.resources.models import Resource, State
 from app.resources.outcomes import JOBS
 
@@ -55,7 +55,7 @@ async def _retry(context: Context, uuid: UUID, order: Order) -> str:
             parts.append(f"asked for again: {', '.join(again)}")
         said = "; ".join(parts)
         text = said[:1].upper() + said[1:]
-        record(session, uuid, context.clock(), "retried", text=text, is_for_customer=False, **order.signature)
+        record_order(context, session, uuid, order, "retried", text)
     return f"{text}."
 
 
@@ -140,8 +140,7 @@ async def _skip(context: Context, uuid: UUID, order: Order) -> str:
         name = await job_queue.drop(session, uuid, int(order.parameters["job"]))
         if name is None:
             raise Refused("That job does not wait any more.")
-        text = f"{name} given up"
-        record(session, uuid, context.clock(), "job_skipped", text=text, is_for_customer=False, **order.signature)
+        record_order(context, session, uuid, order, "job_skipped", f"{name} given up")
         await _give_up(context, session, resource, name)
     return f"{name} was given up."
 
