@@ -15,8 +15,8 @@ from app.resources.traces import Event, Exchange, SignIn
 
 _RESOURCE: Final = (
     "uuid", "name", "plan", "service_plan", "region", "state", "created_at", "provisioned_at", "suspended_at",
-    "deprovisioned_at", "removed_at", "kept_until", "restored_at", "over_quota_at", "read_only_at", "failures",
-    "last_error", "last_error_at",
+    "suspension_waits_since", "deprovisioned_at", "removed_at", "kept_until", "restored_at", "over_quota_at",
+    "read_only_at", "failures", "last_error", "last_error_at",
 )  # fmt: skip
 
 

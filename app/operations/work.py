@@ -117,20 +117,33 @@ _CONSEQUENCES: Final[Mapping[str, str]] = {
 }
 
 
-async def _waiting_jobs(context: Context, resource: Resource) -> Sequence[tuple[str, str]]:
+async def _skippable(context: Context, resource: Resource) -> Sequence[job_queue.QueuedWork]:
     async with context.database.transaction() as session:
         work = await job_queue.work_of(session, resource.uuid)
+    return [job for job in work if not job.is_running and job.name in JOBS and JOBS[job.name].when_skipped is not None]
+
+
+async def _waiting_jobs(context: Context, resource: Resource) -> Sequence[tuple[str, str]]:
     return [
-        (str(job.id), f"{job.name}, begun {job.attempts} times: {_CONSEQUENCES.get(job.name, 'nothing follows')}")
-        for job in work
-        if not job.is_running and job.name in JOBS and JOBS[job.name].when_skipped is not None
+        (
+            str(job.id),
+            f"{job.name}, begun {'once' if job.attempts == 1 else f'{job.attempts} times'}: {_consequence(job.name)}",
+        )
+        for job in await _skippable(context, resource)
     ]
 
 
-async def _foretell_skip(_context: Context, resource: Resource) -> str:
+def _consequence(name: str) -> str:
+    return _CONSEQUENCES.get(name, "nothing follows")
+
+
+async def _foretell_skip(context: Context, resource: Resource) -> str:
+    names = dict.fromkeys(job.name for job in await _skippable(context, resource))
+    # Also here: a list on a phone shows the beginnings of its lines only.
+    follows = " ".join(f"{name}: {_consequence(name)}." for name in names)
     return (
-        f"The job of {resource.name} that you choose is given up as if it had failed too often, and what is said "
-        "beside it follows. Whatever waits behind it goes on."
+        f"The job of {resource.name} that you choose is given up as if it had failed too often, and whatever waits "
+        f"behind it goes on. What follows: {follows or 'nothing.'}"
     )
 
 

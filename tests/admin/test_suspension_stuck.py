@@ -106,6 +106,7 @@ async def test_what_cannot_be_carried_out_is_seen_and_skipped_and_tried_again(
 
     # The job is skipped: what waited behind it goes on, and the trouble is as visible as before.
     shown = await panel.http.get(f"/admin/resources/{addon.id}/actions/skip-job")
+    assert f"{job}: it counts as {action.removesuffix('e')}ed, but its customer may still" in shown.text
     number = re.search(rf'<option value="(\d+)">{job}, begun 12 times: it counts as', shown.text)
     await act(panel, addon, "skip-job", job=number[1])
     await key_rig.work()
