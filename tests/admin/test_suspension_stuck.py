@@ -115,6 +115,7 @@ async def test_what_cannot_be_carried_out_is_seen_and_skipped_and_tried_again(
     page = await looks(panel, addon)
     assert said in page
     assert state[0] in page
+    assert "Nothing, although not all that was asked for is done" in page
     assert await attention(key_rig) == ["suspension waits"]
     assert any(alert in line for line in await open_alerts(key_rig))
     assert [(event.kind, event.reason) for event in await skips(key_rig, addon)] == [("job_skipped", REASON)]
