@@ -52,8 +52,9 @@ async def test_a_provision_cut_off_at_any_statement_can_be_finished_and_removed(
                 await driver.provision(resource)
         assert await can_connect((await driver.provision(finished)).config["ACME_POSTGRES_URL"])
         for resource in (finished, removed):
-            await driver.deprovision(resource)
-            assert left_of(admin, resource) == []
+            while left_of(admin, resource):
+                with suppress(Retry):  # autovacuum may be in it at this moment
+                    await driver.deprovision(resource)
         if not was_lost:
             break
     assert statement > 10
