@@ -7,7 +7,6 @@ import asyncio
 import base64
 import fcntl
 import json
-import logging
 import os
 import shlex
 import signal
@@ -15,12 +14,11 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
-import structlog
 from rig import ENCRYPTION_KEY, Rig, environment, provision_body
 from typer.testing import CliRunner, Result
 
@@ -36,7 +34,7 @@ NEW_KEY = base64.urlsafe_b64encode(b"n" * 32).decode()
 
 
 @pytest.fixture
-def run(monkeypatch) -> Iterator[Callable[..., Result]]:
+def run(monkeypatch, log_as_before: None) -> Callable[..., Result]:
     """Run a command with exactly these settings."""
 
     def run(*words: str, **settings: str) -> Result:
@@ -46,11 +44,7 @@ def run(monkeypatch) -> Iterator[Callable[..., Result]]:
             monkeypatch.setenv(name.upper(), value)
         return CliRunner().invoke(cli, words)
 
-    root, before = logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers, root.level
-    yield run
-    root.handlers, root.level = handlers, level
-    structlog.configure(**before)
+    return run
 
 
 async def start_once(rig: Rig) -> None:

@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -24,15 +23,12 @@ class Log(io.StringIO):
 
 
 @pytest.fixture(params=["json", "console"])
-def log(request) -> Iterator[Log]:
+def log(request, log_as_before: None) -> Log:
     """What is logged, in both formats."""
-    root, before = logging.getLogger(), structlog.get_config()
-    handlers, level, stream = root.handlers, root.level, Log()
+    stream = Log()
     configure_logging(request.param, stream)
     structlog.configure(cache_logger_on_first_use=False)  # or loggers would remember this past the test
-    yield stream
-    root.handlers, root.level = handlers, level
-    structlog.configure(**before)
+    return stream
 
 
 in_json = pytest.mark.parametrize("log", ["json"], indirect=True)

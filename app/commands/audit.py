@@ -14,8 +14,7 @@ from app.commands.terminal import As, AsJson, in_context, show, who
 from app.context import Context
 from app.errors import Refused
 from app.operations import audit_log
-from app.operations.audit_chain import Head, find_head
-from app.operations.audit_log import Filter, Format
+from app.operations.audit_log import ChainState, Filter, Format
 from app.operations.audit_verification import Verdict, read_digest, verify_and_record
 from app.operators import accounts
 
@@ -71,13 +70,14 @@ async def _operator_id(context: Context, email: str) -> UUID:
 def head(*, as_json: AsJson = False) -> None:
     """Print the digest of the newest link: write it down elsewhere, for `verify --expect`."""
 
-    async def work(context: Context) -> Head:
-        async with context.database.transaction() as session:
-            return await find_head(session)
+    async def work(context: Context) -> ChainState:
+        return await audit_log.chain_state(context)
 
-    found = in_context(work)
+    chain = in_context(work)
+    found = chain.head
+    told = {"head": found.digest.hex(), "links": found.position, "linked_at": found.linked_at}
     show(
-        [{"head": found.digest.hex(), "links": found.position, "linked_at": found.linked_at}],
+        [told | {"waiting": chain.waiting}],
         as_json=as_json,
         empty="",
     )
@@ -90,18 +90,22 @@ def export(
     until: Until = "",
     actor: As = None,
 ) -> None:
-    """Write every linked event with its digests to the standard output, in the order of the chain."""
+    """Write every event with its digests to the standard output, in the order of the chain."""
     forms: dict[str, Format] = {"jsonl": "jsonl", "csv": "csv"}
     if form not in forms:
         raise typer.BadParameter("The format is jsonl or csv.")
 
-    async def work(context: Context) -> None:
+    async def work(context: Context) -> int:
         by = await who(context, actor)
         wanted: Filter = audit_log.read_filter({"since": since, "until": until}, ZoneInfo("UTC"))
         async for piece in audit_log.export(context, by, wanted, forms[form]):
             typer.echo(piece, nl=False)
+        return (await audit_log.chain_state(context)).waiting
 
-    in_context(work)
+    if waiting := in_context(work):
+        typer.echo(
+            f"{waiting:,} events have no link yet: what is not among these lines is with the next export.", err=True
+        )
 
 
 @cli.command()

@@ -12,6 +12,7 @@ from app.errors import Refused
 from app.operators import accounts, openid, passwords, second_factor, sessions
 from app.operators.models import Operator
 from app.operators.roles import Actor, Role
+from app.web.browsers import browser_words
 
 T = TypeVar("T")
 
@@ -183,7 +184,8 @@ def sessions_(
         return [
             {
                 "id": session.id,
-                "browser": session.browser,
+                "browser": browser_words(session.browser),
+                "user_agent": session.browser,
                 "address": session.address,
                 "with": session.method,
                 "since": session.created_at,
@@ -192,7 +194,10 @@ def sessions_(
             for session in await sessions.alive(context, operator.id)
         ]
 
-    show(_on(email, actor, work), as_json=as_json, empty=f"{email} is not signed in anywhere.")
+    found = _on(email, actor, work)
+    if not as_json:
+        found = [{name: value for name, value in one.items() if name != "user_agent"} for one in found]
+    show(found, as_json=as_json, empty=f"{email} is not signed in anywhere.")
 
 
 def _on(email: str, actor: str | None, work: Callable[[Context, Actor, Operator], Awaitable[T]]) -> T:

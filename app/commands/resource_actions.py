@@ -10,7 +10,7 @@ import typer
 from app.commands.terminal import As, Reason, Which, clear_errors, in_context, visible, who
 from app.context import Context
 from app.errors import Refused
-from app.operations.action import Action, Order, clean_reason, need_name, perform
+from app.operations.action import Action, Order, clean_reason, need_name, offer, perform
 from app.operations.actions import ACTIONS
 from app.operations.naming import find_uuid
 from app.resources.models import Resource
@@ -81,15 +81,14 @@ async def _foretell(
     uuid = await find_uuid(context, which)
     async with context.database.transaction() as session:
         resource = await session.get_one(Resource, uuid)
-    if (why_not := action.refusal(context, resource)) is not None:
-        raise Refused(why_not)
+    offered = await offer(context, action, resource)
+    if offered.why_not is not None:
+        raise Refused(offered.why_not)
     for parameter in action.parameters:
-        choices = await parameter.choices(context, resource)
-        if not choices:
-            raise Refused(parameter.no_choices)
+        choices = offered.choices[parameter.name]
         if parameters.get(parameter.name) not in {value for value, _ in choices}:
-            offered = "; ".join(words if words.startswith(value) else f"{value} ({words})" for value, words in choices)
-            raise Refused(f"Say with --{parameter.name} which one. There are: {offered}.")
+            values = "; ".join(words if words.startswith(value) else f"{value} ({words})" for value, words in choices)
+            raise Refused(f"Say with --{parameter.name} which one. There are: {values}.")
     return _Foretold(resource, await action.foretell(context, resource))
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from app.context import Context
 from app.job_queue import QueuedWork
+from app.operations.action import offer
 from app.operations.actions import ACTIONS
 from app.operations.inspection import Inspection
 from app.operations.timeline import Line
@@ -14,13 +15,13 @@ from app.resources.models import Resource
 from app.resources.traces import Event, Exchange, SignIn, WebhookEvent
 
 _RESOURCE: Final = (
-    "uuid", "name", "plan", "region", "state", "created_at", "provisioned_at", "suspended_at", "deprovisioned_at",
-    "removed_at", "kept_until", "restored_at", "over_quota_at", "read_only_at", "failures", "last_error",
-    "last_error_at",
+    "uuid", "name", "plan", "service_plan", "region", "state", "created_at", "provisioned_at", "suspended_at",
+    "suspension_waits_since", "deprovisioned_at", "removed_at", "kept_until", "restored_at", "over_quota_at",
+    "read_only_at", "failures", "last_error", "last_error_at",
 )  # fmt: skip
 
 
-def facts(context: Context, found: Inspection) -> dict[str, Any]:
+async def facts(context: Context, found: Inspection) -> dict[str, Any]:
     """All that the page of a resource tells, by the headings of the page: see docs/admin.md for an example."""
     resource = found.resource
     return {
@@ -51,7 +52,7 @@ def facts(context: Context, found: Inspection) -> dict[str, Any]:
         "exchanges": [exchange(one) for one in found.exchanges],
         "sign_ins": [sign_in(one) for one in found.sign_ins],
         "actions": [
-            {"action": action.id, "role": action.role.word, "why_not": action.refusal(context, resource)}
+            {"action": action.id, "role": action.role.word, "why_not": (await offer(context, action, resource)).why_not}
             for action in ACTIONS.values()
         ],
     }
@@ -131,7 +132,7 @@ def line(one: Line) -> dict[str, Any]:
     if isinstance(row, Event):
         told = {"line": "event", "who": row.actor, "text": row.text, "reason": row.reason, "kind": row.kind}
     elif isinstance(row, SignIn):
-        told = {"line": "sign-in", "who": row.email or "a customer", "text": "Signed in to the dashboard"}
+        told = {"line": "sign-in", "who": row.who, "text": "Signed in to the dashboard"}
     elif isinstance(row, WebhookEvent):
         told = {"line": "webhook", "who": "Heroku", "text": webhook_text(row)}
     else:
@@ -172,7 +173,7 @@ def for_people(told: Mapping[str, Any], found: Inspection) -> dict[str, Any]:
                 "config_vars": [{"name": var, "value": value} for var, value in told["config_vars"].items()],
                 "jobs": [narrow_job(job) for job in told["jobs"]],
                 "exchanges": [narrow_exchange(one) for one in found.exchanges],
-                "sign_ins": [{"at": one["at"], "who": one["who"]} for one in told["sign_ins"]],
+                "sign_ins": [{"at": one.at, "who": one.who} for one in found.sign_ins],
                 "actions": [
                     {"action": one["action"], "role": one["role"], "not now": one["why_not"]} for one in told["actions"]
                 ],

@@ -62,7 +62,7 @@ def show_(resource: Which, *, as_json: AsJson = False) -> None:
 
     async def work(context: Context) -> tuple[Inspection, dict[str, Any]]:
         found = await inspect(context, await find_uuid(context, resource))
-        return found, resource_facts.facts(context, found)
+        return found, await resource_facts.facts(context, found)
 
     found, told = in_context(work)
     if as_json:

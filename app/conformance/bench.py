@@ -7,7 +7,6 @@ was made is removed after the check, and is in the journal until it is.
 import asyncio
 import base64
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -231,9 +230,10 @@ class Bench:
 
     async def until(self, is_so: Callable[[], object], *, within: float | None = None) -> bool:
         """Wait for the add-on's own work, at most `within` seconds of real time, else the target's patience."""
-        ends_at = time.monotonic() + (self.target.patience if within is None else within)
+        now = asyncio.get_running_loop().time
+        ends_at = now() + (self.target.patience if within is None else within)
         while not is_so():
-            if time.monotonic() >= ends_at:
+            if now() >= ends_at:
                 return False
             await asyncio.sleep(_LOOKS_EVERY_SECONDS)
         return True
@@ -259,19 +259,27 @@ class Bench:
     async def clean_up(self) -> None:
         """Remove whatever the check made; what cannot be removed stays in the journal."""
         self.simulator.faults.clear()
-        for uuid in sorted(self._made):
-            addon = self.world.addons.get(uuid)
-            answer = await self.delete(uuid)
-            if addon is not None and addon.state != "deprovisioned":
-                self.world.remove(addon, "by the conformance checker.")
-            if answer.is_success or answer.status in {404, 410}:
-                self.journal.discard(uuid)
+        uuids = sorted(self._made)
+        # One after the other; but who does not answer the first is not waited for that long once more for each.
+        while uuids and await self._remove(uuids.pop()):
+            pass
+        await asyncio.gather(*(self._remove(uuid) for uuid in uuids))
         self._made.clear()
         for app in self._apps:
             for draft in [one for one in self.world.installed() if one.app_id == app.id]:
                 self.world.remove(draft, "by the conformance checker.")
             await apps.delete(self.world, self.simulator.calls, app, by=self.world.customers[app.owner_id])
         self._apps.clear()
+
+    async def _remove(self, uuid: str) -> bool:
+        """Remove one resource here and at the add-on; False when that gave no answer."""
+        addon = self.world.addons.get(uuid)
+        answer = await self.delete(uuid)
+        if addon is not None and addon.state != "deprovisioned":
+            self.world.remove(addon, "by the conformance checker.")
+        if answer.is_success or answer.status in {404, 410}:
+            self.journal.discard(uuid)
+        return answer.status is not None
 
 
 def _is_uuid(text: str) -> bool:

@@ -1,7 +1,6 @@
 """Whether anything answers where the add-on should be, and how long that took; it is asked what changes nothing."""
 
 import asyncio
-import time
 from dataclasses import dataclass
 
 import httpx2
@@ -24,11 +23,12 @@ async def silence_at(url: str, *, within: float, transport: httpx2.AsyncBaseTran
 
     None when the first request is answered. `transport` leads to the add-on without sockets, in tests.
     """
-    started, silence = time.monotonic(), None
+    now = asyncio.get_running_loop().time
+    started, silence = now(), None
     async with httpx2.AsyncClient(transport=transport, trust_env=False, timeout=_ANSWERS_WITHIN_SECONDS) as client:
         while True:
             error = await _error_at(client, url)
-            seconds = time.monotonic() - started
+            seconds = now() - started
             if error is None:
                 return silence and Silence(seconds, silence.error, has_ended=True)
             silence = Silence(seconds, error, has_ended=False)

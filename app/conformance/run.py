@@ -1,12 +1,13 @@
 """Running checks one after the other, and what became of each."""
 
-import time
+import asyncio
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Literal
+from uuid import uuid4
 
 import httpx2
 
@@ -79,21 +80,26 @@ async def run(
 
 
 async def _run_one(bench: Bench, requirement: Requirement, wait: float) -> Result:
-    before, started = bench.world.exchanges[-1:], time.monotonic()
+    now = asyncio.get_running_loop().time
+    before, started = bench.world.exchanges[-1:], now()
     bench.measured.clear()
     error: Exception | None = None
     try:
         await requirement.check(bench)
     except Exception as raised:  # noqa: BLE001 - a mistake of the checker must not end the run
         error = raised
-    seconds = time.monotonic() - started
+    seconds = now() - started
     latest = _latest(bench.world.exchanges, before)
     # What is said is written before the clean-up: afterwards nobody knows any more which texts were secret.
     measured = {name: without_secrets(bench.world, text) for name, text in bench.measured.items()}
     result = _result(bench, requirement, error, latest)
-    if result.outcome == "failed" or any(one.direction == "add-on" and one.status is None for one in latest):
+    asked = [one.status for one in latest if one.direction == "add-on"]
+    if result.outcome == "failed" or None in asked:
         result = await _with_silence(bench, result, wait)
-    await bench.clean_up()
+    if asked and not any(asked) and not result.ends_the_run:
+        result, _ = await asyncio.gather(_with_hanging(bench, result), bench.clean_up())
+    else:
+        await bench.clean_up()
     return replace(result, seconds=seconds, measured=measured)
 
 
@@ -108,13 +114,29 @@ async def _with_silence(bench: Bench, result: Result, wait: float) -> Result:
         )
     else:
         seen = f"Afterwards the add-on answers nothing ({silence.error}): it crashed, now or shortly before."
+    return _ended(result, seen, ends_the_run=not silence.has_ended)
+
+
+def _ended(result: Result, seen: str, *, ends_the_run: bool) -> Result:
     return replace(
         result,
         outcome="failed",
         reason=f"{result.reason if result.outcome == 'failed' else ''} {seen}".strip(),
         expected=result.expected or "After every request the add-on works as before.",
-        ends_the_run=not silence.has_ended,
+        ends_the_run=ends_the_run,
     )
+
+
+async def _with_hanging(bench: Bench, result: Result) -> Result:
+    """Say so when the add-on leaves Heroku's calls unanswered although its server is there, as one in a deadlock.
+
+    It was asked for something in this check, in vain; this call is about nothing that could stand in its way.
+    """
+    answer = await bench.delete(str(uuid4()))
+    if answer.status is not None:
+        return result
+    seen = f"Afterwards a DELETE of an unknown uuid got no answer for {answer.seconds:.0f} s: the add-on hangs."
+    return _ended(result, seen, ends_the_run=True)
 
 
 def _result(bench: Bench, requirement: Requirement, error: Exception | None, latest: Sequence[Exchange]) -> Result:

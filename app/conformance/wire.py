@@ -63,7 +63,8 @@ class Wire:
         self, method: str, url: str, headers: Mapping[str, str], content: bytes, addon: AddOn | None
     ) -> Answer:
         """Send one request; `addon` is the one that it is about, in the record."""
-        at, started = self._world.now(), time.perf_counter()
+        now = asyncio.get_running_loop().time
+        at, started = self._world.now(), now()
         reply, findings = None, list[Finding]()
         try:
             async with asyncio.timeout(MUST_ANSWER_WITHIN_SECONDS):
@@ -76,7 +77,7 @@ class Wire:
             findings.append(problem("The add-on gave an address, or an id for one, that no request can be sent to."))
         except (TimeoutError, httpx2.HTTPError):
             pass  # no answer is an answer here: the check decides what it means
-        seconds = time.perf_counter() - started
+        seconds = now() - started
         self._client.cookies.clear()  # browsers keep cookies, and each visit is a browser of its own
         exchange = record_exchange(
             self._world,

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Final, TypedDict
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from app.context import Context
 from app.errors import Refused
 from app.operators.roles import Actor, Role
-from app.resources.lifecycle import PROGRAM
+from app.resources.lifecycle import PROGRAM, record
 from app.resources.models import Resource
 
 SHORTEST_REASON: Final = 3
@@ -70,7 +72,8 @@ class Action:
         id: in addresses and commands, such as `push-config`.
         title: on buttons, such as `Push config again`.
         role: who may.
-        why_not: a sentence if it makes no sense for this resource now, else None.
+        why_not: a sentence if it makes no sense for this resource now, as far as its row tells, else None.
+        why_idle: the same, where only the queue can tell; asked for one resource at a time.
         foretell: what will happen, in the words of the confirmation; may ask the driver, for moments, and never raises.
         run: does it, in transactions of its own with the event in the same one; returns a sentence about it.
         is_grave: cannot be undone, or the customer feels it: the button is red, and the add-on's name must be typed.
@@ -87,12 +90,41 @@ class Action:
     is_grave: bool = False
     is_for_many: bool = False
     parameters: Sequence[Parameter] = ()
+    why_idle: Callable[[Context, Resource], Awaitable[str | None]] | None = None
 
     def refusal(self, context: Context, resource: Resource) -> str | None:
         """A sentence if it cannot be done to this resource now, else None."""
         if resource.plan not in context.plans:
             return f"Its plan {resource.plan} is not in the price list any more: put it back first."
         return self.why_not(context, resource)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """Whether an action could do something to one resource now, and with what.
+
+    Attributes:
+        why_not: a sentence if not, else None.
+        choices: values and words by the names of the parameters; empty if not.
+    """
+
+    why_not: str | None = None
+    choices: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+
+
+async def offer(context: Context, action: Action, resource: Resource) -> Offer:
+    """Look at an action for a resource as it is now."""
+    why_not = action.refusal(context, resource)
+    if why_not is None and action.why_idle is not None:
+        why_not = await action.why_idle(context, resource)
+    if why_not is not None:
+        return Offer(why_not=why_not)
+    choices = {}
+    for parameter in action.parameters:
+        choices[parameter.name] = await parameter.choices(context, resource)
+        if not choices[parameter.name]:
+            return Offer(why_not=parameter.no_choices)
+    return Offer(choices=choices)
 
 
 async def perform(context: Context, action: Action, uuid: UUID, order: Order) -> str:
@@ -107,18 +139,21 @@ async def perform(context: Context, action: Action, uuid: UUID, order: Order) ->
         resource = await session.get(Resource, uuid)
     if resource is None:
         raise Refused("There is no such resource.")
-    if (why_not := action.refusal(context, resource)) is not None:
-        raise Refused(why_not)
+    offered = await offer(context, action, resource)
+    if offered.why_not is not None:
+        raise Refused(offered.why_not)
     parameters = {}
     for parameter in action.parameters:
         value = order.parameters.get(parameter.name, "")
-        choices = await parameter.choices(context, resource)
-        if not choices:
-            raise Refused(parameter.no_choices)
-        if value not in {choice for choice, _ in choices}:
+        if value not in {choice for choice, _ in offered.choices[parameter.name]}:
             raise Refused(f"Choose one of what is offered: {parameter.label.lower()}.")
         parameters[parameter.name] = value
     return await action.run(context, uuid, Order(actor=order.actor, reason=reason, parameters=parameters))
+
+
+def record_order(context: Context, session: AsyncSession, uuid: UUID, order: Order, kind: str, text: str) -> None:
+    """Add whose word it was, and why, to the history of a resource; its customer does not see the line."""
+    record(session, uuid, context.clock(), kind, text=text, is_for_customer=False, **order.signature)
 
 
 def need_name(action: Action, resource: Resource, typed: str) -> None:

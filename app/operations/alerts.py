@@ -29,6 +29,7 @@ PROVISION_WAITS: Final = timedelta(hours=1)
 FAILED_PROVISION_SHOWN: Final = timedelta(days=1)
 # Unexpected errors in a row; at twice as many the job is given up, if it is one that can be.
 MANY_FAILURES: Final = 5
+SUSPENSION_WAITS: Final = timedelta(minutes=5)
 QUEUE_WAITS: Final = timedelta(minutes=5)
 # Once open, the alert about the queue stays until the wait is shorter than this, so that it does not come and go.
 _QUEUE_IS_FINE: Final = timedelta(minutes=1)
@@ -85,6 +86,10 @@ KINDS: Final[Mapping[str, Kind]] = {
         title="Work fails again and again",
         advice="See the last error of the resource, and the log.",
     ),
+    "suspension_waits": Kind(
+        title="A suspension is not carried out",
+        advice="See the last error of the resource. Its other work waits for it, unless you skip the job.",
+    ),
     "queue_waits": Kind(
         title="The queue is late",
         advice="Start another worker, or see in the log what the workers do.",
@@ -138,6 +143,13 @@ _OF_RESOURCES: Final[Mapping[str, _OfResources]] = {
     "token_refused": _OfResources(
         is_met=lambda _: and_(Resource.tokens_refused_at.is_not(None), Resource.state != State.DEPROVISIONED),
         text=lambda one: f"Heroku does not accept the refresh token of {one.name}.",
+    ),
+    "suspension_waits": _OfResources(
+        is_met=lambda now: Resource.suspension_waits_since <= now - SUSPENSION_WAITS,
+        text=lambda one: (
+            f"{one.name} ({one.plan}) is "
+            + ("suspended, but its service is still open." if one.suspended_at else "resumed, but still closed.")
+        ),
     ),
     "driver_fails": _OfResources(
         is_met=lambda _: and_(Resource.failures >= MANY_FAILURES, Resource.failures > 0),  # the index says "> 0"

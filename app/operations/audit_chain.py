@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from time import monotonic
 from typing import Any, Final
 from uuid import UUID
 
@@ -48,13 +49,22 @@ async def find_head(session: AsyncSession) -> Head:
     return Head(0, NOTHING, None) if row is None else Head(*row)
 
 
-async def link_events(context: Context) -> None:
-    """Give every event that has none its link. One process at a time does it; others return."""
+async def link_events(context: Context, *, patience: timedelta | None = None) -> None:
+    """Give every event that has none its link. One process at a time does it.
+
+    Args:
+        context: as everywhere.
+        patience: for who needs the links now: after another process, and not for much longer than that. Without it
+            another process at work is good enough, and there is no hurry.
+    """
     after, now = None, context.clock()
+    begun = monotonic()
+    key = func.hashtext("audit chain")
     while True:
         async with context.database.transaction() as session:
-            lock = func.pg_try_advisory_xact_lock(func.hashtext("audit chain"))
-            if not await session.scalar(select(lock)):
+            if patience is not None:
+                await session.execute(select(func.pg_advisory_xact_lock(key)))
+            elif not await session.scalar(select(func.pg_try_advisory_xact_lock(key))):
                 return
             head = await find_head(session)
             if after is None:
@@ -63,7 +73,8 @@ async def link_events(context: Context) -> None:
             if events:
                 await session.execute(insert(AuditLink), _links(head, events, max(now, head.linked_at or now)))
                 after = events[-1]["id"]
-        if len(events) < _AT_ONCE:
+        is_late = patience is not None and monotonic() - begun > patience.total_seconds()
+        if len(events) < _AT_ONCE or is_late:
             return
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import aliased
 
 from app.context import Context
 from app.errors import Refused
-from app.operations.audit_chain import EVENT_COLUMNS, NOTHING, Head, find_head, plain
+from app.operations.audit_chain import EVENT_COLUMNS, NOTHING, Head, find_head, link_events, plain
 from app.operations.audit_verification import BROKEN, VERIFIED, count_waiting
 from app.operations.models import AuditLink
 from app.operators.roles import Actor, Role
@@ -25,6 +25,8 @@ from app.resources.traces import Event
 
 PAGE: Final = 50
 _AT_ONCE: Final = 2000
+# Heroku's router wants to see the begin of an answer within thirty seconds.
+_PATIENCE: Final = timedelta(seconds=15)
 _KEY: Final = re.compile(r"(\d{1,17})-(\d{1,18})")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EXPORTED: Final = ("position", "linked_at", "previous", "digest", *(column.name for column in EVENT_COLUMNS))
@@ -212,7 +214,9 @@ async def chain_state(context: Context) -> ChainState:
 
 
 async def export(context: Context, actor: Actor, wanted: Filter, form: Format) -> AsyncIterator[str]:
-    """The events that have their link, in the order of the chain, as lines in pieces; see `docs/admin.md`.
+    """The events in the order of the chain, as lines in pieces; see `docs/admin.md`.
+
+    What has no link yet gets it first. Only after a worker was away for long, events may be left: `chain_state` tells.
 
     Raises:
         NotAllowed: the actor is no owner.
@@ -220,6 +224,7 @@ async def export(context: Context, actor: Actor, wanted: Filter, form: Format) -
     actor.need(Role.OWNER)
     if form == "csv":
         yield _csv([_EXPORTED])
+    await link_events(context, patience=_PATIENCE)
     position = 0
     while rows := await _exported(context, wanted, position):
         position = rows[-1]["position"]

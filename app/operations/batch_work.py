@@ -25,17 +25,17 @@ from app.errors import Gone, Refused, Retry
 from app.job_queue import has_work
 from app.operations.action import Order, perform
 from app.operations.actions import ACTIONS
-from app.operations.batches import action_title
+from app.operations.batches import action_title, on_whose_word
 from app.operations.models import Batch, BatchItem, BatchState, ItemState
-from app.operators.roles import Actor, Role
+from app.operators.roles import Actor
 from app.resources.lifecycle import PROGRAM, locked, record
 from app.resources.models import Resource, State
 from app.resources.traces import Event
 
 _log = structlog.get_logger(__name__)
 
-# How many resources are under way at once, in all batches. One whose work waits longer, such as for a token that Heroku
-# refuses, makes room for others meanwhile.
+# How many resources are under way at once, in all batches. One whose work waits longer, such as for a service that is
+# away, makes room for others meanwhile.
 IN_FLIGHT: Final = 25
 _UNDER_WAY: Final = timedelta(minutes=5)
 # After that an item counts as failed, although its work is still tried.
@@ -51,7 +51,8 @@ _MINUTE: Final = timedelta(minutes=1)
 _WITHOUT_HEROKU: Final = ("suspend", "resume")
 # Jobs that no action asks for.
 _BESIDES: Final = ("measure_usage", "read_app", "keep_webhook", "handle_webhooks")
-_FAILURES: Final = ("given_up", "job_skipped", "rotation_failed")
+_PLAN_WENT_BACK: Final = "plan_change_failed"
+_FAILURES: Final = ("given_up", "job_skipped", "rotation_failed", _PLAN_WENT_BACK)
 
 _LOCK: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('batches'))")
 
@@ -61,6 +62,7 @@ async def work(context: Context) -> None:
     deadline = asyncio.get_running_loop().time() + _ROUND.total_seconds()
     try:
         await _note_outcomes(context)
+        await _pause_forsaken(context)
         while await _begin_next(context) and asyncio.get_running_loop().time() < deadline:
             pass
         await _end_done(context)
@@ -76,13 +78,18 @@ async def _begin_next(context: Context) -> bool:
         batch = await _next_batch(context, session)
         if batch is None:
             return False
+        try:
+            actor = await on_whose_word(session, batch)
+        except Refused as refused:
+            _pause(context, session, batch, refused.message)
+            return True
         waiting = (BatchItem.batch_id == batch.id, BatchItem.state == ItemState.WAITING)
         uuid = (
             await session.scalars(
                 select(BatchItem.resource_uuid).where(*waiting).order_by(BatchItem.resource_uuid).limit(1)
             )
         ).one()
-        outcome = await _begin(context, session, batch, uuid)
+        outcome = await _begin(context, session, batch, actor, uuid)
         of_item = (BatchItem.batch_id == batch.id, BatchItem.resource_uuid == uuid)
         await session.execute(update(BatchItem).where(*of_item).values(outcome))
     return True
@@ -110,17 +117,13 @@ async def _next_batch(context: Context, session: AsyncSession) -> Batch | None:
     return await session.scalar(query.with_for_update(of=Batch))
 
 
-async def _begin(context: Context, session: AsyncSession, batch: Batch, uuid: UUID) -> dict[str, Any]:
+async def _begin(context: Context, session: AsyncSession, batch: Batch, actor: Actor, uuid: UUID) -> dict[str, Any]:
     """Perform the action as a part of the session's transaction; the columns of the item after that."""
     now = context.clock()
     action = ACTIONS.get(batch.action)
     if action is None:
         return _failed(now, "This action does not exist any more.")
-    order = Order(
-        actor=Actor(name=batch.actor, role=Role(batch.role_number), operator_id=batch.operator_id),
-        reason=batch.reason,
-        parameters=batch.parameters,
-    )
+    order = Order(actor=actor, reason=batch.reason, parameters=batch.parameters)
     # From here on nobody else changes the resource, and what is read of it is what it is.
     await locked(session, uuid)
     within = replace(context, database=context.database.within(session), queue=context.queue.for_many())
@@ -169,7 +172,7 @@ def _begun_items() -> Any:
     failure = (
         select(Event.text)
         .where(of_resource, Event.id > BatchItem.begun_event_id, Event.kind.in_(_FAILURES))
-        .order_by(Event.id)
+        .order_by(Event.kind != _PLAN_WENT_BACK, Event.id)  # it tells more than the end of the job that it follows
         .limit(1)
         .correlate(BatchItem)
         .scalar_subquery()
@@ -182,6 +185,8 @@ def _begun_items() -> Any:
             (Resource.deprovisioned_at >= BatchItem.begun_at).label("has_ended"),
             and_(is_here, Resource.config_version > Resource.pushed_version).label("needs_push"),
             Resource.rotation_requested_at,
+            Resource.unknown_to_heroku_at,
+            (Resource.unauthorized_at >= BatchItem.begun_at).label("is_unauthorized"),
             Resource.last_error,
             failure.label("failure"),
             has_work(Resource.uuid, besides=_BESIDES).label("has_work"),
@@ -200,10 +205,15 @@ def _outcome(row: Any, *, is_late: bool) -> tuple[ItemState, str | None] | None:
     if row.failure is not None:
         return ItemState.FAILED, row.failure
     if row.has_work:
+        if not row.is_unauthorized and not is_late:
+            return None
+        why = "Heroku does not accept its tokens" if row.is_unauthorized else "Not done within an hour"
         last = f" The last error was: {row.last_error}." if row.last_error else ""
-        return (ItemState.FAILED, f"Not done within an hour; it is still being tried.{last}") if is_late else None
+        return ItemState.FAILED, f"{why}; it is still being tried.{last}"
     if row.needs_push or row.rotation_requested_at is not None:
-        return ItemState.FAILED, "Its work was taken out of the queue before it was done."
+        is_unknown = row.needs_push and row.unknown_to_heroku_at is not None
+        why = "Its work was taken out of the queue before it was done."
+        return ItemState.FAILED, "Heroku says that it does not know this resource." if is_unknown else why
     return ItemState.DONE, None
 
 
@@ -217,10 +227,26 @@ async def _pause_if_hopeless(context: Context, session: AsyncSession, batch_id: 
     last = await session.scalars(lately.order_by(BatchItem.ended_at.desc(), BatchItem.state).limit(MOST_FAILURES))
     states = list(last)
     if len(states) == MOST_FAILURES and ItemState.DONE not in states:
-        batch.state = BatchState.PAUSED
-        batch.note = f"{MOST_FAILURES} resources failed one after the other. See why before you resume it."
-        _log.error("a batch is paused", batch=str(batch_id), reason=batch.note)
-        _note(context, session, batch, "batch_paused", f"paused: {batch.note}")
+        note = f"{MOST_FAILURES} resources failed one after the other. See why before you resume it."
+        _pause(context, session, batch, note)
+
+
+async def _pause_forsaken(context: Context) -> None:
+    """Pause what goes on by the word of somebody who may not give it any more, also while there is no room to begin."""
+    has_more = exists().where(BatchItem.batch_id == Batch.id, BatchItem.state == ItemState.WAITING)
+    async with context.database.transaction() as session:
+        running = select(Batch).where(Batch.state == BatchState.RUNNING, has_more).with_for_update(of=Batch)
+        for batch in await session.scalars(running):
+            try:
+                await on_whose_word(session, batch)
+            except Refused as refused:
+                _pause(context, session, batch, refused.message)
+
+
+def _pause(context: Context, session: AsyncSession, batch: Batch, note: str) -> None:
+    batch.state, batch.note = BatchState.PAUSED, note
+    _log.error("a batch is paused", batch=str(batch.id), reason=note)
+    _note(context, session, batch, "batch_paused", f"paused: {note}")
 
 
 async def _end_done(context: Context) -> None:

@@ -17,6 +17,7 @@ from app.operations.action import Action, clean_reason
 from app.operations.actions import ACTIONS
 from app.operations.batch_selection import check_parameters, selected
 from app.operations.models import Batch, BatchItem, BatchState, ItemState
+from app.operators.models import Operator
 from app.operators.roles import Actor, Role
 from app.resources.lifecycle import record
 
@@ -37,7 +38,7 @@ async def order(
 
     Args:
         context: as everywhere.
-        actor: who orders it; it goes on with this role, whatever becomes of the account.
+        actor: who orders it; it goes on with their name, as long as they may do this.
         action: one that is for many.
         query: a search, or `failed-in:` and the id of a batch.
         parameters: of the action, the same for every resource.
@@ -59,6 +60,7 @@ async def order(
         parameters=chosen,
         query=query,
         reason=reason,
+        ordered_by=actor.name,
         actor=actor.name,
         role_number=actor.role,
         operator_id=actor.operator_id,
@@ -93,15 +95,17 @@ async def pause(context: Context, actor: Actor, batch_id: UUID) -> None:
 
 
 async def resume(context: Context, actor: Actor, batch_id: UUID) -> None:
-    """Go on with a paused batch.
+    """Go on with a paused batch, from now on with the name and the role of who resumes it.
 
     Raises:
         Refused: the role is too low, or it is not paused.
     """
     async with context.database.transaction() as session:
         batch = await _locked(session, actor, batch_id)
+        actor.need(_role_for(batch))
         if batch.state is not BatchState.PAUSED:
             raise Refused(f"It cannot be resumed: it is {batch.state}.")
+        batch.actor, batch.role_number, batch.operator_id = actor.name, actor.role, actor.operator_id
         batch.state, batch.started_at, batch.note = BatchState.RUNNING, context.clock(), None
         _note(context, session, actor, "batch_resumed", f"{_title(batch)}: resumed")
 
@@ -129,6 +133,30 @@ def need(actor: Actor, action: Action) -> None:
     actor.need(max(action.role, Role.OPERATOR))
     if not action.is_for_many:
         raise Refused(f"{action.title}: that is done to one resource at a time.")
+
+
+async def on_whose_word(session: AsyncSession, batch: Batch) -> Actor:
+    """Who answers for what the batch begins now, with the role that they have now.
+
+    Raises:
+        Refused: they may not do this any more; the sentence is for whoever may resume it.
+    """
+    if batch.operator_id is None:
+        return Actor(name=batch.actor, role=Role(batch.role_number))
+    operator = await session.get_one(Operator, batch.operator_id)
+    needed = _role_for(batch)
+    if operator.disabled_at is not None:
+        why = "is disabled now"
+    elif operator.role < needed:
+        why = f"has the role {operator.role.word} now, and this takes the role {needed.word}"
+    else:
+        return Actor(name=batch.actor, role=operator.role, operator_id=operator.id)
+    raise Refused(f"{batch.actor}, on whose word it went on, {why}.")
+
+
+def _role_for(batch: Batch) -> Role:
+    action = ACTIONS.get(batch.action)
+    return Role.OPERATOR if action is None else max(action.role, Role.OPERATOR)
 
 
 async def _locked(session: AsyncSession, actor: Actor, batch_id: UUID) -> Batch:

@@ -10,7 +10,7 @@ import structlog
 
 from app.context import Context
 from app.errors import Gone, Refused, Retry, Unauthorized
-from app.operations.action import Action, Order, clean_reason
+from app.operations.action import Action, Order, clean_reason, record_order
 from app.operators.roles import Role
 from app.resources import rotation
 from app.resources.config_values import look_soon
@@ -79,8 +79,7 @@ async def _push(context: Context, uuid: UUID, order: Order) -> str:
         resource.config_version += 1
         resource.config_changed_at = context.clock()
         look_soon(resource, context.clock())
-        text = "Config vars are sent to Heroku again"
-        record(session, uuid, context.clock(), "push_requested", text=text, is_for_customer=False, **order.signature)
+        record_order(context, session, uuid, order, "push_requested", "Config vars are sent to Heroku again")
         await context.queue.enqueue(session, "push_config", uuid)
     return "The config vars are on their way to Heroku."
 
@@ -185,16 +184,7 @@ async def _foretell_refresh(_context: Context, resource: Resource) -> str:
 async def _refresh(context: Context, uuid: UUID, order: Order) -> str:
     async with context.database.transaction() as session:
         resource = await locked(session, uuid)
-        text = "A new access token is asked for"
-        record(
-            session,
-            uuid,
-            context.clock(),
-            "token_refresh_requested",
-            text=text,
-            is_for_customer=False,
-            **order.signature,
-        )
+        record_order(context, session, uuid, order, "token_refresh_requested", "A new access token is asked for")
         token = resource.open(context.keys, "access_token")
     try:
         await fresh_access_token(context, uuid, unlike=token)

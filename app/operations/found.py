@@ -12,6 +12,8 @@ from app.resources.models import State
 
 # For so long an error needs attention, unless it is still going on.
 RECENTLY: Final = timedelta(days=7)
+# A service that is not closed or opened within this time needs attention.
+SOON: Final = timedelta(minutes=1)
 
 _KEY_TEXT: Final = re.compile(r"(\d{1,17})-([0-9a-f]{32})")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -64,6 +66,7 @@ class Found:
     tokens_refused_at: datetime | None
     unknown_to_heroku_at: datetime | None
     suspended_at: datetime | None
+    suspension_waits_since: datetime | None
     over_quota_at: datetime | None
     read_only_at: datetime | None
     kept_until: datetime | None
@@ -83,6 +86,7 @@ class Found:
             "kept": is_gone and self.kept_until is not None,
             "unknown to Heroku": not is_gone and self.unknown_to_heroku_at is not None,
             "token refused": not is_gone and self.tokens_refused_at is not None,
+            "suspension waits": self.suspension_waits_since is not None and self.suspension_waits_since < now - SOON,
             "suspended": not is_gone and self.suspended_at is not None,
             "read-only": not is_gone and self.read_only_at is not None,
             "over quota": not is_gone and self.over_quota_at is not None,

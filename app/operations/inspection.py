@@ -16,6 +16,7 @@ from app.errors import Gone
 from app.job_queue import QueuedWork
 from app.operations import exchanges
 from app.operations.credentials import credentials_in_use
+from app.operations.found import SOON
 from app.plans import Plan
 from app.resources import app_facts
 from app.resources.history import Usage, usage_since
@@ -124,6 +125,15 @@ def troubles(resource: Resource, now: datetime) -> list[Trouble]:
         (
             resource.tokens_refused_at is not None,
             Trouble(text="Heroku does not accept its refresh token.", at=resource.tokens_refused_at),
+        ),
+        (
+            resource.suspension_waits_since is not None and resource.suspension_waits_since < now - SOON,
+            Trouble(
+                text="It is suspended, but could not be closed yet: its customer may still get in."
+                if resource.suspended_at is not None
+                else "It is resumed, but could not be opened yet: its customer may be shut out.",
+                at=resource.suspension_waits_since,
+            ),
         ),
         (
             resource.failures > 0,

@@ -64,7 +64,9 @@ class Batch(Base):
     # The search that selected the resources, as it was typed.
     query: Mapped[str] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text)
-    # On whose word, with which role it was given.
+    ordered_by: Mapped[str] = mapped_column(Text)
+    # On whose word it goes on: who ordered it, or who resumed it last. With an account the role is looked up there,
+    # on the command line it is this one.
     actor: Mapped[str] = mapped_column(Text)
     role_number: Mapped[int] = mapped_column("role", SmallInteger)
     operator_id: Mapped[UUID | None]

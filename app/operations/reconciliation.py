@@ -192,7 +192,7 @@ async def _without_late_moves(
     moved = [uuid for uuid, finding in found if finding.kind == "plan"]
     if not moved:
         return found
-    kinds = ("plan_changed", "plan_moved")
+    kinds = ("plan_changed", "plan_moved", "plan_change_failed")
     query = select(Event.resource_uuid).where(Event.resource_uuid.in_(moved), Event.kind.in_(kinds), Event.at > since)
     async with context.database.transaction() as session:
         late = set(await session.scalars(query))

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, or_, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from app.operations.found import RECENTLY
+from app.operations.found import RECENTLY, SOON
 from app.operations.search_words import Query, Word, hex_digits, uuid_range
 from app.resources.models import Resource, State
 
@@ -174,4 +174,5 @@ def _is(condition: str, now: datetime) -> ColumnElement[bool]:
     return or_(
         *(simple[name] for name in ("failing", "token-refused", "unknown-to-heroku", "over-quota", "read-only")),
         recent_error,
+        Resource.suspension_waits_since < now - SOON,
     )

@@ -76,15 +76,15 @@ async def _foretell_move(_context: Context, resource: Resource) -> str:
     return (
         f"{resource.name} is put from {resource.plan} on the plan you choose, on our side only: the service gets its "
         "terms in the background. Heroku is not told and bills what it has: do this when Heroku has moved the add-on "
-        "already, or have Heroku's partner support move it too. If what is stored does not fit, the service keeps its "
-        "terms and the error is shown with the resource."
+        "already, or have Heroku's partner support move it too. If the driver refuses, for instance because what is "
+        f"stored does not fit, the add-on goes back to {resource.plan} and its history says why."
     )
 
 
 async def _move(context: Context, uuid: UUID, order: Order) -> str:
     plan = order.parameters["plan"]
     await plan_change.move_plan(context, uuid, plan, **order.signature)
-    return f"It is on the plan {plan} now; the service follows within moments."
+    return f"It is being moved to the plan {plan}; if the driver refuses, it goes back to the one it has."
 
 
 MOVE_PLAN: Final = Action(

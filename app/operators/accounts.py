@@ -99,10 +99,7 @@ async def change_role(
     """
     actor.need(Role.OWNER)
     async with context.database.transaction() as session:
-        owners = await _locked_owners(session)
-        operator = await locked(session, operator_id)
-        if role < Role.OWNER:
-            _keep_an_owner(owners, operator)
+        operator = await (locked if role is Role.OWNER else _locked_if_not_last_owner)(session, operator_id)
         if operator.role is not role:
             line = f"Operator {operator.email} is {role.word} now, was {operator.role.word}"
             operator.role_number = role
@@ -117,9 +114,7 @@ async def disable(context: Context, actor: Actor, operator_id: UUID, *, reason: 
     """
     actor.need(Role.OWNER)
     async with context.database.transaction() as session:
-        owners = await _locked_owners(session)
-        operator = await locked(session, operator_id)
-        _keep_an_owner(owners, operator)
+        operator = await _locked_if_not_last_owner(session, operator_id)
         if operator.disabled_at is None:
             operator.disabled_at = context.clock()
             await sessions.end_all(context, session, operator_id)
@@ -244,12 +239,16 @@ def note(
     record(session, None, context.clock(), kind, actor.name, text, operator_id=actor.operator_id, reason=why)
 
 
-async def _locked_owners(session: AsyncSession) -> set[UUID]:
-    """All owners, locked in one order: two who take the role from each other at once do not both succeed."""
+async def _locked_if_not_last_owner(session: AsyncSession, operator_id: UUID) -> Operator:
+    """The operator and all owners, locked in one order: two who take the role from each other at once do not both
+    succeed.
+
+    Raises:
+        Refused: there is no such operator, or nobody would be left who is an owner.
+    """
     query = select(Operator.id).where(Operator.role_number == Role.OWNER, Operator.disabled_at.is_(None))
-    return set(await session.scalars(query.order_by(Operator.id).with_for_update()))
-
-
-def _keep_an_owner(owners: set[UUID], operator: Operator) -> None:
-    if owners == {operator.id}:
+    owners = set(await session.scalars(query.order_by(Operator.id).with_for_update()))
+    operator = await locked(session, operator_id)
+    if owners == {operator_id}:
         raise Refused("This is the last owner. Make somebody else an owner first.")
+    return operator

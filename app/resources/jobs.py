@@ -82,7 +82,7 @@ async def provision_service(context: Context, uuid: UUID) -> None:
         provisioned = await context.plans[wanted.plan].driver.provision(wanted)
     async with context.database.transaction() as session:
         resource = await locked(session, uuid)
-        await record_service(context, session, resource, provisioned, wanted.generation)
+        await record_service(context, session, resource, provisioned, wanted)
         if not resource.is_gone:
             resource.message = provisioned.message
             await context.queue.enqueue(session, "push_config", uuid)
@@ -145,7 +145,7 @@ async def settle(context: Context, uuid: UUID) -> None:
             provisioned = await context.plans[wanted.plan].driver.change_plan(wanted)
         async with context.database.transaction() as session:
             resource = await _living(session, uuid)
-            if await record_service(context, session, resource, provisioned, wanted.generation):
+            if await record_service(context, session, resource, provisioned, wanted):
                 await context.queue.enqueue(session, "push_config", uuid)
             await measure_soon(context, session, uuid)
             has_older = resource.is_rotating
@@ -163,7 +163,8 @@ async def rotate_service(context: Context, uuid: UUID) -> None:
         return
     if not resource.has_tokens:  # nor will there be any: the exchange of the grant was in the queue before this
         raise Refused("Heroku has never authorized us to change the config vars of this resource")
-    wanted = resource.info(context.keys, generation=resource.generation + 1)
+    # Until the driver has agreed to another plan, on the terms of the present one.
+    wanted = resource.info(context.keys, plan=resource.service_plan, generation=resource.generation + 1)
     with context.watch.driver_call(wanted.plan, "rotate"):
         provisioned = await context.plans[wanted.plan].driver.rotate(wanted)
     async with context.database.transaction() as session:
@@ -173,7 +174,7 @@ async def rotate_service(context: Context, uuid: UUID) -> None:
             resource.rotation_requested_at = None
             resource.rotated_at = context.clock()
             record(session, uuid, context.clock(), "rotated", PROGRAM, "New credentials made")
-        await record_service(context, session, resource, provisioned, wanted.generation)
+        await record_service(context, session, resource, provisioned, wanted)
         if not resource.is_gone:
             await context.queue.enqueue(session, "push_config", uuid)
 

@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
-from app.drivers.base import Provisioned
+from app.drivers.base import Provisioned, ResourceInfo
 from app.errors import Gone, Refused
 from app.resources.config_values import note_change
 from app.resources.models import Resource, State
@@ -73,7 +73,8 @@ async def end_life(
     """
     now = context.clock()
     resource.kept_until = _kept_until(context, resource, now)
-    resource.suspended_at = resource.config_due_at = resource.config_differs_at = None
+    resource.suspended_at = resource.suspension_waits_since = None
+    resource.config_due_at = resource.config_differs_at = None
     resource.state = State.DEPROVISIONED
     resource.deprovisioned_at = now
     resource.rotation_requested_at = resource.rotated_at = resource.retire_at = None
@@ -150,9 +151,9 @@ async def locked(session: AsyncSession, uuid: UUID) -> Resource:
 
 
 async def record_service(
-    context: Context, session: AsyncSession, resource: Resource, provisioned: Provisioned, generation: int
+    context: Context, session: AsyncSession, resource: Resource, provisioned: Provisioned, wanted: ResourceInfo
 ) -> bool:
-    """Store what a driver has made for credential `generation`; whether its config differs from the one before.
+    """Store what a driver has made of what was `wanted`; whether its config differs from the one before.
 
     A resource that was deprovisioned while its driver worked gets its removal once more instead: what the driver has
     just made must not stay behind. And a config with older credentials than the row's (a rotation overtook the driver)
@@ -162,10 +163,12 @@ async def record_service(
     if resource.is_gone:
         await context.queue.enqueue(session, "deprovision_service", resource.uuid)
         return False
-    if generation < resource.generation:
+    resource.service_plan = wanted.plan
+    if wanted.generation < resource.generation:
         await context.queue.enqueue(session, "settle", resource.uuid, at_most_one=True)
         return False
     if resource.suspended_at is not None:  # whoever was suspended while the driver worked may have been let in by it
+        resource.suspension_waits_since = resource.suspension_waits_since or context.clock()
         await context.queue.enqueue(session, "suspend_service", resource.uuid, at_most_one=True, priority=1)
     before = resource.config(context.keys) if resource.config_version > 0 else None
     store_made(context, resource, provisioned)

@@ -63,9 +63,7 @@ class Resource(Base):
         ),
         Index("ix_resources_kept_until", "kept_until", postgresql_where=text("kept_until IS NOT NULL")),
         # A grant is emptied when it is exchanged, so there are few.
-        Index(
-            "ix_resources_grant_received_at", "grant_received_at", postgresql_where=text("grant_sealed IS NOT NULL")
-        ),
+        Index("ix_resources_grant_received_at", "grant_received_at", postgresql_where=text("grant_sealed IS NOT NULL")),
         Index("ix_resources_retire_at", "retire_at", postgresql_where=text("retire_at IS NOT NULL")),
         Index("ix_resources_provisioning", "created_at", postgresql_where=text("state = 'provisioning'")),
         Index("ix_resources_plan_state", "plan", "state"),
@@ -115,6 +113,7 @@ class Resource(Base):
                 "last_error_at",
                 "unknown_to_heroku_at",
                 "suspended_at",
+                "suspension_waits_since",
                 "read_only_at",
                 "rotation_requested_at",
                 "rotated_at",
@@ -146,6 +145,8 @@ class Resource(Base):
     refusal: Mapped[str | None] = mapped_column(Text)
     # The driver's sentence for the customer, repeated word for word when Heroku repeats a request.
     message: Mapped[str | None] = mapped_column(Text)
+    # The plan on whose terms the driver has made the service, or has changed it last.
+    service_plan: Mapped[str | None] = mapped_column(Text)
     # A request works on this resource with its driver at this moment, outside any transaction. If the process dies
     # meanwhile, the sweep finds the row by this and has the `settle` job finish the work.
     unsettled_since: Mapped[datetime | None]
@@ -193,6 +194,8 @@ class Resource(Base):
     # When the tokens were stored; when Heroku refused the refresh token, and has accepted none since.
     tokens_at: Mapped[datetime | None]
     tokens_refused_at: Mapped[datetime | None]
+    # When Heroku last answered a job with 401, if that job still waits for tokens that Heroku accepts.
+    unauthorized_at: Mapped[datetime | None]
     # What Heroku tells about the app that pays, at that time; either may change there at any moment.
     app_name: Mapped[str | None] = mapped_column(Text)
     owner_email: Mapped[str | None] = mapped_column(Text)
@@ -201,6 +204,8 @@ class Resource(Base):
     heroku_facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     # An operator has closed the service to its customer.
     suspended_at: Mapped[datetime | None]
+    # Since when the driver has yet to close the service, or to open it again, as `suspended_at` wants it.
+    suspension_waits_since: Mapped[datetime | None]
     # A deprovisioned service is kept, out of reach, until then; an operator may have opened it again meanwhile.
     kept_until: Mapped[datetime | None]
     restored_at: Mapped[datetime | None]
@@ -224,6 +229,11 @@ class Resource(Base):
     def needs_push(self) -> bool:
         """Whether Heroku has older config vars than we want it to have."""
         return self.config_version > self.pushed_version
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether the driver has not agreed yet to the plan that it is on."""
+        return self.service_plan not in {None, self.plan}
 
     @property
     def is_rotating(self) -> bool:

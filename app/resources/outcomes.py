@@ -8,9 +8,10 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import job_queue
 from app.context import Context
 from app.errors import Gone, Refused, Retry, Unauthorized
 from app.resources import jobs, removal, suspension
@@ -18,6 +19,7 @@ from app.resources.app_facts import read_app
 from app.resources.jobs import SORRY
 from app.resources.lifecycle import PROGRAM, end_in_background, give_up_provisioning, locked, record
 from app.resources.models import Resource, State
+from app.resources.plan_change import take_back_move
 from app.resources.usage import measure_usage
 from app.resources.webhook_subscription import keep_webhook
 from app.resources.webhooks import fail_waiting, handle_webhooks
@@ -56,6 +58,10 @@ async def _leave_as_is(_context: Context, _session: AsyncSession, _resource: Res
 
 async def _stop_settling(context: Context, session: AsyncSession, resource: Resource, reason: str) -> None:
     resource.unsettled_since = None
+    work = await job_queue.work_of(session, resource.uuid)
+    # One that waits decides about a plan that was chosen after this one had begun.
+    if not any(other.name == "settle" and not other.is_running for other in work):
+        await take_back_move(context, session, resource, None if reason == SORRY else reason)
     await _fail_provisioning(context, session, resource, reason)
 
 
@@ -77,15 +83,25 @@ async def _set_aside_again(context: Context, session: AsyncSession, resource: Re
     await context.queue.enqueue(session, "deprovision_service", resource.uuid, at_most_one=True)
 
 
+_Follows = Callable[[Context, AsyncSession, Resource, str], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A job, and what becomes of the resource when the job is given up.
 
-    `given_up` is None for work that is never given up, because something would stay behind.
+    `given_up` is None for work that is never given up, because something would stay behind. `skipped` is what becomes
+    of the resource when an operator takes such work out of the queue all the same; None if not even they may.
     """
 
     run: Callable[[Context, UUID], Awaitable[None]]
-    given_up: Callable[[Context, AsyncSession, Resource, str], Awaitable[None]] | None
+    given_up: _Follows | None
+    skipped: _Follows | None = None
+
+    @property
+    def when_skipped(self) -> _Follows | None:
+        """What follows when an operator takes it out of the queue; None if they may not."""
+        return self.given_up or self.skipped
 
 
 JOBS: Final[Mapping[str, Job]] = {
@@ -96,8 +112,8 @@ JOBS: Final[Mapping[str, Job]] = {
     "settle": Job(jobs.settle, _stop_settling),
     "rotate_service": Job(jobs.rotate_service, _end_rotation),
     "retire_service": Job(jobs.retire_service, None),
-    "suspend_service": Job(suspension.suspend_service, None),
-    "resume_service": Job(suspension.resume_service, None),
+    "suspend_service": Job(suspension.suspend_service, None, skipped=_leave_as_is),
+    "resume_service": Job(suspension.resume_service, None, skipped=_leave_as_is),
     "deprovision_service": Job(removal.deprovision_service, None),
     "bring_back_service": Job(removal.bring_back_service, _set_aside_again),
     "report_failure": Job(jobs.report_failure, _end_here),
@@ -131,11 +147,15 @@ async def _run(context: Context, name: str, job: Job, uuid: UUID, seen: Run) -> 
         raise
     except Unauthorized as error:
         seen.outcome = "retry"
-        await _note_failure(context, name, uuid, str(error), is_unexpected=False)
+        await _note_failure(context, name, uuid, str(error), is_unauthorized=True)
         raise Retry(str(error)) from error
     except Refused as refused:
-        seen.outcome = "retry" if job.given_up is None else "given_up"
-        await _give_up(context, name, uuid, refused.message)
+        if job.given_up is None:
+            seen.outcome = "retry"
+            await _note_failure(context, name, uuid, refused.message)
+            raise Retry(refused.message) from refused
+        seen.outcome = "given_up"
+        await _give_up(context, job.given_up, name, uuid, refused.message)
     except Exception as error:
         seen.outcome = "failed"
         _log.exception("job failed")
@@ -143,35 +163,37 @@ async def _run(context: Context, name: str, job: Job, uuid: UUID, seen: Run) -> 
         if failures < PATIENCE or job.given_up is None:
             raise
         seen.outcome = "given_up"
-        await _give_up(context, name, uuid, SORRY)
+        await _give_up(context, job.given_up, name, uuid, SORRY)
     else:
         await _note_success(context, uuid)
 
 
-async def _give_up(context: Context, name: str, uuid: UUID, reason: str) -> None:
-    given_up = JOBS[name].given_up
+async def _give_up(context: Context, given_up: _Follows, name: str, uuid: UUID, reason: str) -> None:
     async with context.database.transaction() as session:
         resource = await locked(session, uuid)
         now = context.clock()
         resource.failures = 0
         resource.last_error, resource.last_error_at = f"{name}: {reason}", now
-        if given_up is not None:
-            _log.error("job given up", reason=reason)
-            record(session, uuid, now, "given_up", PROGRAM, f"{name} given up: {reason}", is_for_customer=False)
-            await given_up(context, session, resource, reason)
-    if given_up is None:
-        raise Retry(reason)
+        _log.error("job given up", reason=reason)
+        record(session, uuid, now, "given_up", PROGRAM, f"{name} given up: {reason}", is_for_customer=False)
+        await given_up(context, session, resource, reason)
 
 
-async def _note_failure(context: Context, name: str, uuid: UUID, error: str, *, is_unexpected: bool = True) -> int:
+async def _note_failure(context: Context, name: str, uuid: UUID, error: str, *, is_unauthorized: bool = False) -> int:
     """Note an error where operators see it; how many unexpected ones there were in a row."""
     async with context.database.transaction() as session:
         resource = await locked(session, uuid)
-        resource.failures += is_unexpected
-        resource.last_error, resource.last_error_at = f"{name}: {error}", context.clock()
+        now = context.clock()
+        if is_unauthorized:
+            resource.unauthorized_at = now
+        else:
+            resource.failures += 1
+        resource.last_error, resource.last_error_at = f"{name}: {error}", now
         return resource.failures
 
 
 async def _note_success(context: Context, uuid: UUID) -> None:
+    had_trouble = or_(Resource.failures > 0, Resource.unauthorized_at.is_not(None))
     async with context.database.transaction() as session:
-        await session.execute(update(Resource).where(Resource.uuid == uuid, Resource.failures > 0).values(failures=0))
+        values = {"failures": 0, "unauthorized_at": None}
+        await session.execute(update(Resource).where(Resource.uuid == uuid, had_trouble).values(values))

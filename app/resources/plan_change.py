@@ -1,4 +1,8 @@
-"""Moving a resource to another plan, while Heroku waits for the answer."""
+"""Moving a resource to another plan, while Heroku waits for the answer.
+
+A driver that is slow gets its time in the background: the row has the new plan then, and `service_plan` is the one that
+the driver has agreed to last. If it refuses in the end, the row goes back to that one.
+"""
 
 import asyncio
 from uuid import UUID
@@ -12,6 +16,7 @@ from app.errors import Gone, Refused
 from app.plans import Plan
 from app.resources.lifecycle import (
     HEROKU,
+    PROGRAM,
     Answer,
     locked,
     record,
@@ -85,6 +90,8 @@ async def move_plan(
 ) -> None:
     """Put a resource on the plan `name` here, whatever Heroku knows of it; the service follows in the background.
 
+    If the driver refuses then, the plan goes back.
+
     Raises:
         Refused: it is not provisioned, or cannot be on that plan.
         Gone: no such resource.
@@ -114,6 +121,33 @@ async def move_plan(
         await context.queue.enqueue(session, "settle", uuid, at_most_one=True)
 
 
+async def take_back_move(
+    context: Context, session: AsyncSession, resource: Resource, refusal: str | None = None
+) -> None:
+    """End a move to which the driver has not agreed: the resource is on the plan again that its service is on.
+
+    Heroku cannot be told. If the move was Heroku's, it goes on listing the other plan, which operators are shown.
+
+    Args:
+        context: as everywhere.
+        session: its transaction.
+        resource: locked; one that is not moving, or has no plan to go back to, is left alone.
+        refusal: the driver's sentence for the customer, if it gave one.
+    """
+    wanted, kept = resource.plan, resource.service_plan
+    if resource.state is not State.PROVISIONED or kept is None or kept == wanted or kept not in context.plans:
+        return
+    text = f"The add-on could not be moved to the {wanted} plan and is on the {kept} plan again. "
+    text += refusal or "Please try again or contact support."
+    now = context.clock()
+    kind = "plan_change_failed"
+    record(session, resource.uuid, now, kind, PROGRAM, text, plan_before=wanted, plan_after=kept)
+    resource.plan = kept
+    # What was tried may have left the service on the terms of either.
+    await context.queue.enqueue(session, "settle", resource.uuid, at_most_one=True)
+    await context.queue.enqueue(session, "read_app", resource.uuid, at_most_one=True, priority=-2)
+
+
 async def _plan_changed(context: Context, wanted: ResourceInfo, provisioned: Provisioned) -> Answer:
     async with context.database.transaction() as session:
         resource = await locked(session, wanted.uuid)
@@ -122,7 +156,7 @@ async def _plan_changed(context: Context, wanted: ResourceInfo, provisioned: Pro
             # Another change may have been at work meanwhile: applying the recorded plan once more settles which won.
             await context.queue.enqueue(session, "settle", wanted.uuid, at_most_one=True)
         was_behind = resource.needs_push
-        if await record_service(context, session, resource, provisioned, wanted.generation):
+        if await record_service(context, session, resource, provisioned, wanted):
             if was_behind:  # an older config may be on its way and arrive after this answer: push this one after it
                 await context.queue.enqueue(session, "push_config", wanted.uuid)
             else:

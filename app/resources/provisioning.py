@@ -163,7 +163,7 @@ async def _provision_now(context: Context, resource: Resource, plan: Plan, deadl
     else:
         async with context.database.transaction() as session:
             resource = await locked(session, resource.uuid)
-            if await record_service(context, session, resource, provisioned, wanted.generation):
+            if await record_service(context, session, resource, provisioned, wanted):
                 # Heroku takes the config from the answer to its request.
                 resource.pushed_version = resource.config_version
             if not resource.is_gone:

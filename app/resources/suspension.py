@@ -1,9 +1,12 @@
 """Suspension: an operator closes a service to its customer for a while; what is stored stays, and the config too.
 
-The row says whether a resource is suspended; two jobs bring the service there. They go before whatever else waits for
-the resource, and are never given up: an operator's word holds until another takes it back.
+The row says whether a resource is suspended, and since when the service is not there yet; two jobs bring it there. They
+go before whatever else waits for the resource, and are never given up by themselves: an operator's word holds until
+another takes it back. An operator may skip such a job, so that what waits behind it goes on; the row keeps saying that
+the service is not where it should be.
 """
 
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -40,7 +43,7 @@ async def suspend(
         if (why_not := why_no_suspension(context, resource)) is not None:
             raise Refused(why_not)
         now = context.clock()
-        resource.suspended_at = now
+        resource.suspended_at = resource.suspension_waits_since = now
         text = "Suspended: the service lets nobody in; what is stored is kept"
         record(session, uuid, now, "suspended", actor, text, operator_id=operator_id, reason=reason)
         await context.queue.enqueue(session, "suspend_service", uuid, at_most_one=True, priority=1)
@@ -61,9 +64,10 @@ async def resume(
             raise Gone
         if resource.suspended_at is None:
             raise Refused("It is not suspended.")
-        resource.suspended_at = None
+        now = context.clock()
+        resource.suspended_at, resource.suspension_waits_since = None, now
         text = "Resumed: the service works again, with the same credentials"
-        record(session, uuid, context.clock(), "resumed", actor, text, operator_id=operator_id, reason=reason)
+        record(session, uuid, now, "resumed", actor, text, operator_id=operator_id, reason=reason)
         await context.queue.enqueue(session, "resume_service", uuid, at_most_one=True, priority=1)
 
 
@@ -74,6 +78,7 @@ async def suspend_service(context: Context, uuid: UUID) -> None:
     if not resource.is_gone and resource.suspended_at is not None:
         with context.watch.driver_call(resource.plan, "suspend"):
             await context.plans[resource.plan].driver.suspend(resource.info(context.keys))
+        await _note_done(context, uuid, resource.suspended_at)
 
 
 async def resume_service(context: Context, uuid: UUID) -> None:
@@ -83,3 +88,12 @@ async def resume_service(context: Context, uuid: UUID) -> None:
     if not resource.is_gone and resource.suspended_at is None:
         with context.watch.driver_call(resource.plan, "resume"):
             await context.plans[resource.plan].driver.resume(resource.info(context.keys))
+        await _note_done(context, uuid, None)
+
+
+async def _note_done(context: Context, uuid: UUID, suspended_at: datetime | None) -> None:
+    """The service is where the row wants it, unless that wants something else by now: then another job waits."""
+    async with context.database.transaction() as session:
+        resource = await locked(session, uuid)
+        if resource.suspended_at == suspended_at:
+            resource.suspension_waits_since = None

@@ -137,7 +137,7 @@ def store_tokens(context: Context, resource: Resource, tokens: Tokens) -> None:
     now = context.clock()
     if resource.tokens_at is not None:
         context.watch.metrics.token_ages.observe((now - resource.tokens_at).total_seconds())
-    resource.tokens_at, resource.tokens_refused_at = now, None
+    resource.tokens_at, resource.tokens_refused_at, resource.unauthorized_at = now, None, None
     resource.access_token_expires_at = now + tokens.expires_in
     if tokens.refresh_token is not None:
         resource.seal(context.keys, "refresh_token", tokens.refresh_token)

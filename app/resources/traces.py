@@ -1,7 +1,7 @@
 """What is remembered of a resource besides its row: events, sign-ins, readings, exchanges, webhooks; and of plans."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, Text, text
@@ -9,6 +9,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Base
+
+# Who somebody from the customer's side is in the history, as long as Heroku has not said who.
+CUSTOMER: Final = "a customer"
 
 
 class Event(Base):
@@ -38,7 +41,8 @@ class Event(Base):
     resource_uuid: Mapped[UUID | None] = mapped_column(ForeignKey("resources.uuid"))
     at: Mapped[datetime]
     kind: Mapped[str] = mapped_column(Text)
-    # Who caused it: "Heroku", "the program", a customer's e-mail address as Heroku gave it, or an operator's.
+    # Who caused it: "Heroku", "the program", an operator's e-mail address, or a customer's if Heroku vouched for it,
+    # and "a customer" if not.
     actor: Mapped[str] = mapped_column(Text)
     # A sentence for people. Holds no secret.
     text: Mapped[str] = mapped_column(Text)
@@ -80,6 +84,17 @@ class SignIn(Base):
     support_ends_at: Mapped[datetime | None]
     # Their session in the panel, without which the visit is over.
     support_session_id: Mapped[UUID | None]
+
+    @property
+    def actor(self) -> str:
+        """Who acts, for the history: an address that nobody vouches for may be anybody's."""
+        return (self.email if self.is_user_proven else "") or CUSTOMER
+
+    @property
+    def who(self) -> str:
+        """Who signed in, for operators to read; an address that nobody vouches for is marked."""
+        name = self.support_operator or self.email or CUSTOMER
+        return f"{name} (address not confirmed)" if self.email and not self.is_user_proven else name
 
 
 class Reading(Base):

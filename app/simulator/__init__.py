@@ -5,7 +5,7 @@
 world.py, records.py    what this Heroku remembers, its clock and first rules; state.py keeps it in a file
 apps, app_config, releases, dynos, attaching, resolving    what people do with apps and add-ons: rules, no HTTP
 calls.py, wire.py       Heroku calls the add-on: provision, plan change, deprovision; sso.py makes the form
-sending.py              one request to a server of others, add-on or subscriber or drain
+sending.py, at_work.py  requests to servers of others: add-on, subscriber, drain; work on many of them at once
 verdicts.py             what is right and wrong about an add-on's answer; exchanges.py and masking.py keep the record
 faults.py, troubles.py  trouble on order
 recording.py, guard.py  what every request that comes in goes through

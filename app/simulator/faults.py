@@ -76,6 +76,15 @@ class Fault:
             and (self.path is None or self.path in path)
         )
 
+    @property
+    def is_in_the_way(self) -> bool:
+        """Tell whether the request never arrives: its sender sees `status_instead`, or nothing when that is None."""
+        return self.kind in {"rate_limit", "error", "drop"}
+
+    @property
+    def status_instead(self) -> int | None:
+        return {"rate_limit": 429, "error": self.status}.get(self.kind)
+
     def __str__(self) -> str:
         detail = {
             "slow": f"{self.seconds:g} s slower",

@@ -89,7 +89,7 @@ async def _answered(endpoint: Endpoint, request: Request) -> Response:
 
 
 def _refused_by(fault: Fault | None) -> Response | None:
-    if fault is None or fault.kind not in {"rate_limit", "error", "drop"}:
+    if fault is None or not fault.is_in_the_way:
         return None
     if fault.kind == "rate_limit":
         body = {"id": "rate_limit", "message": "Your account reached the API rate limit."}

@@ -29,6 +29,7 @@ from .parts import Parts, Section
 from .portal import api as portal
 from .portal.manifests import settle_manifest
 from .rate_limit import RateLimit
+from .sending import Sender
 from .webhooks.delivery import WebhookDeliveries
 from .webhooks.events import WebhookEvents
 from .wire import Wire
@@ -71,12 +72,13 @@ class Simulator:
         settle_manifest(self.world, manifest)
         self.world.on_change = self._changed
         self.faults = Faults(on_change=self.world.changed)
-        self._wire = Wire(self.world, self.faults, transport=transport, sleep=sleep)
-        self.webhooks = WebhookDeliveries(self.world, self.faults, transport=transport, sleep=sleep)
+        sender = partial(Sender, transport=transport, sleep=sleep)
+        self._wire = Wire(self.world, self.faults, sender())
+        self.webhooks = WebhookDeliveries(self.world, self.faults, sender())
         self.world.listeners.append(WebhookEvents(self.world, url).publish)
         self.calls = Calls(self.world, self._wire, url=url, addon_base_url=addon_base_url)
         self.logs = Logs(self.world)
-        self.log_deliveries = LogDeliveries(self.world, self.faults, transport=transport, sleep=sleep)
+        self.log_deliveries = LogDeliveries(self.world, self.faults, sender())
         self.logs.followers.append(self.log_deliveries.take)
         self.world.listeners += [
             partial(tokens.follow, self.world),

@@ -3,8 +3,7 @@
 import asyncio
 import base64
 import json
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +14,7 @@ from . import plain_json
 from .exchanges import Message, record_exchange
 from .faults import Fault, Faults
 from .records import AddOn, Exchange, Finding
-from .sending import AnswerTooLong, Reply, send
+from .sending import AnswerTooLong, Sender
 from .troubles import remove_meanwhile
 from .verdicts import GIVES_UP_AFTER_SECONDS, note, on_hold, on_repeat, on_status, on_time, problem
 from .world import World
@@ -39,19 +38,10 @@ class Answer:
 class Wire:
     """The add-on's end of the line. Use `send`; close with `aclose`."""
 
-    def __init__(
-        self,
-        world: World,
-        faults: Faults,
-        *,
-        transport: httpx2.AsyncBaseTransport | None,
-        sleep: Callable[[float], Awaitable[None]],
-    ) -> None:
+    def __init__(self, world: World, faults: Faults, sender: Sender) -> None:
         self._world = world
         self._faults = faults
-        self._transport = transport
-        self._sleep = sleep
-        self._client: httpx2.AsyncClient | None = None
+        self._sender = sender
 
     @property
     def _authorization(self) -> str:
@@ -60,9 +50,7 @@ class Wire:
         return f"Basic {base64.b64encode(credentials).decode()}"
 
     async def aclose(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        await self._sender.aclose()
 
     async def send(self, method: str, url: str, body: dict[str, Any] | None, addon: AddOn) -> Answer:
         """Send one call, with the trouble ordered for it. A lost answer is sent again at once, as Heroku may."""
@@ -76,11 +64,11 @@ class Wire:
     ) -> Answer:
         if fault is not None and fault.kind == "duplicate":
             return await self._send_twice(method, url, body, addon, fault)
-        if fault is not None and fault.kind in {"rate_limit", "error", "drop"}:
+        if fault is not None and fault.is_in_the_way:
             return self._answer_for(fault, method, url, body, addon)
         held = []
         if fault is not None and fault.kind == "reorder":
-            held.append(on_hold(is_overtaken=await self._faults.hold(fault, addon.id, self._sleep)))
+            held.append(on_hold(is_overtaken=await self._faults.hold(fault, addon.id, self._sender.sleep)))
         answer = await self._exchange(method, url, body, addon, fault)
         self.add_findings(answer.exchange, held)
         if fault is None or fault.kind != "lost_answer":
@@ -105,52 +93,37 @@ class Wire:
     async def _exchange(
         self, method: str, url: str, body: dict[str, Any] | None, addon: AddOn, fault: Fault | None = None
     ) -> Answer:
-        if self._client is None:
-            self._client = httpx2.AsyncClient(
-                transport=self._transport, trust_env=False, timeout=GIVES_UP_AFTER_SECONDS
-            )
         headers = {"Accept": VENDOR_TYPE, "Authorization": self._authorization, "User-Agent": "heroku-simulator"}
         content: bytes | AsyncIterator[bytes] | None = None
-        sent = b"" if body is None else json.dumps(body).encode()
+        payload = b"" if body is None else json.dumps(body).encode()
         if body is not None:
-            headers |= {"Content-Type": "application/json", "Content-Length": str(len(sent))}
+            headers |= {"Content-Type": "application/json", "Content-Length": str(len(payload))}
             is_removed_meanwhile = fault is not None and fault.kind == "deprovision"
-            content = self._sent_then_removed(sent, addon) if is_removed_meanwhile else sent
-        reply: Reply | None = None
+            content = self._sent_then_removed(payload, addon) if is_removed_meanwhile else payload
         findings: list[Finding] = [] if fault is None else [note(f"Fault: {fault}.")]
-        at, started = self._world.now(), time.perf_counter()
-        try:
-            async with asyncio.timeout(GIVES_UP_AFTER_SECONDS):
-                reply = await send(self._client, method, url, headers=headers, content=content)
-        except (TimeoutError, httpx2.TimeoutException):
-            findings.append(problem(f"No answer within {GIVES_UP_AFTER_SECONDS} s: Heroku gave up."))
-        except AnswerTooLong as error:
-            findings.append(problem(str(error)))
-        except httpx2.ConnectError as error:
-            where = urlsplit(url).netloc.rpartition("@")[2]
-            findings.append(problem(f"The add-on could not be reached at {where} ({error}): is it running there?"))
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            findings.append(problem(f"The add-on could not be reached: {type(error).__name__}."))
-        seconds = time.perf_counter() - started
-        if fault is not None and fault.kind == "slow":
-            await self._sleep(fault.seconds)
-            seconds += fault.seconds
+        at = self._world.now()
+        sent = await self._sender.send(
+            method, url, headers=headers, content=content, within_seconds=GIVES_UP_AFTER_SECONDS, fault=fault
+        )
+        reply = sent.reply
+        if sent.error is not None:
+            findings.append(problem(_why_no_answer(sent.error, url)))
         if reply is not None:
-            findings += on_time(seconds) + on_status(method, reply.status)
+            findings += on_time(sent.seconds) + on_status(method, reply.status)
         exchange = record_exchange(
             self._world,
             direction="add-on",
             method=method,
             url=url,
-            request=Message(headers, sent),
+            request=Message(headers, payload),
             status=None if reply is None else reply.status,
             answer=None if reply is None else Message(reply.headers, reply.body),
             at=at,
-            seconds=seconds,
+            seconds=sent.seconds,
             findings=findings,
             addon_id=addon.id,
         )
-        if reply is None or seconds > GIVES_UP_AFTER_SECONDS:
+        if reply is None or sent.seconds > GIVES_UP_AFTER_SECONDS:
             return Answer(None, None, exchange)
         return Answer(reply.status, _parsed(reply.body), exchange)
 
@@ -161,7 +134,7 @@ class Wire:
 
     def _answer_for(self, fault: Fault, method: str, url: str, body: dict[str, Any] | None, addon: AddOn) -> Answer:
         """Give the answer of a call that never reached the add-on."""
-        status = {"rate_limit": 429, "error": fault.status}.get(fault.kind)
+        status = fault.status_instead
         retry = {"Retry-After": f"{fault.seconds:g}"} if fault.kind == "rate_limit" else {}
         content = b"" if body is None else json.dumps(body).encode()
         exchange = record_exchange(
@@ -178,6 +151,17 @@ class Wire:
             addon_id=addon.id,
         )
         return Answer(status, None, exchange)
+
+
+def _why_no_answer(error: Exception, url: str) -> str:
+    if isinstance(error, TimeoutError):
+        return f"No answer within {GIVES_UP_AFTER_SECONDS} s: Heroku gave up."
+    if isinstance(error, AnswerTooLong):
+        return str(error)
+    if isinstance(error, httpx2.ConnectError):
+        where = urlsplit(url).netloc.rpartition("@")[2]
+        return f"The add-on could not be reached at {where} ({error}): is it running there?"
+    return f"The add-on could not be reached: {type(error).__name__}."
 
 
 def _parsed(body: bytes) -> Any:

@@ -80,7 +80,7 @@ class SignedIn:
     @property
     def name(self) -> str:
         """Who acts, for the history."""
-        return self.sign_in.email or "a customer"
+        return self.sign_in.actor
 
     @property
     def is_support(self) -> bool:

@@ -31,7 +31,7 @@ from app.context import Context
 from app.errors import Unauthorized
 from app.resources.lifecycle import record
 from app.resources.models import Resource
-from app.resources.traces import SignIn
+from app.resources.traces import CUSTOMER, SignIn
 from app.settings import SsoStrength
 from app.web import limits
 from app.web.cookies import Signer, set_session
@@ -190,8 +190,11 @@ async def _use_form(context: Context, session: AsyncSession, form: Form, uuid: U
     )
     if inserted is None:
         raise Unauthorized("SSO: the form was used before")
-    who = form.email or "a customer"
-    record(session, uuid, now, "signed_in", who, "Signed in to the dashboard")
+    if strength is SsoStrength.USER:
+        record(session, uuid, now, "signed_in", form.email or CUSTOMER, "Signed in to the dashboard")
+    else:  # the address in the form may be anybody's: the history must not say that it was theirs
+        text = "Signed in to the dashboard; Heroku has not confirmed who it was"
+        record(session, uuid, now, "signed_in", CUSTOMER, text)
     return sign_in_id
 
 

@@ -1,12 +1,10 @@
 """Operators at the panel and on the command line."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
-import structlog
 from argon2 import PasswordHasher
 from panel import MACHINE, PASSWORD, Panel
 from rig import Rig, environment
@@ -48,17 +46,20 @@ async def panel_of(key_rig: Rig, password_hash: str) -> AsyncIterator[Callable[.
 
 
 @pytest.fixture
-async def command(key_rig: Rig, monkeypatch) -> AsyncIterator[Callable[..., object]]:
+def command_settings() -> dict[str, str]:
+    """Settings by name in lower case that a command has and the rig has not: files say theirs."""
+    return {}
+
+
+@pytest.fixture
+def command(
+    database_url: str, command_settings: dict[str, str], log_as_before: None, monkeypatch
+) -> Callable[..., Awaitable[Result]]:
     """Runs a command with the settings of the rig, beside it."""
-    url = key_rig.settings.database_url.get_secret_value()
-    for name, value in environment(url).items():
+    for name, value in environment(database_url, **command_settings).items():
         monkeypatch.setenv(name, value)
-    root, before = logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers, root.level
 
-    async def command(*words: str) -> Result:
-        return await asyncio.to_thread(CliRunner().invoke, cli, words)
+    async def command(*words: str, typed: str | None = None) -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, cli, words, input=typed)
 
-    yield command
-    root.handlers, root.level = handlers, level
-    structlog.configure(**before)
+    return command

@@ -5,7 +5,7 @@ from uuid import UUID
 from rig import Rig
 from sqlalchemy import select
 
-from app.operations.action import Order, perform
+from app.operations.action import Order, offer, perform
 from app.operations.actions import ACTIONS
 from app.operators.roles import Actor, Role
 from app.resources.models import Resource
@@ -39,7 +39,7 @@ async def foretold(rig: Rig, action: str, uuid: str | UUID) -> str:
 
 async def why_not(rig: Rig, action: str, uuid: str | UUID) -> str | None:
     resource: Resource = await rig.resource(uuid)
-    return ACTIONS[action].why_not(rig.context, resource)
+    return (await offer(rig.context, ACTIONS[action], resource)).why_not
 
 
 async def deeds(rig: Rig, uuid: str | UUID) -> list[Event]:

@@ -1,6 +1,7 @@
 """An operator at the panel, without a browser."""
 
 import re
+from html import unescape
 
 import httpx2
 from rig import URL, Rig
@@ -32,3 +33,10 @@ class Panel:
     async def post(self, page: str, to: str | None = None, **fields: str) -> httpx2.Response:
         """Send the form of a page."""
         return await self.http.post(to or page, data={"form_token": await self.form_token(page), **fields})
+
+
+def link(page: str, words: str) -> str:
+    """Where the link with these words leads."""
+    found = re.search(rf'href="([^"]+)"[^>]*>{re.escape(words)}</a>', page)
+    assert found, f"no link says {words}"
+    return unescape(found[1])

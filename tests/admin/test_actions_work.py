@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from app import job_queue
 from app.errors import Refused
-from app.operations.action import Order, perform
+from app.operations.action import Order, offer, perform
 from app.operations.actions import ACTIONS
 from app.operators.roles import NotAllowed, Role
 from app.resources.jobs import SORRY
@@ -168,7 +168,7 @@ async def test_nothing_is_done_below_the_role_without_a_reason_or_to_what_is_not
 async def test_what_is_foretold_names_the_add_on_or_it_is_said_why_not(key_rig: Rig, action):
     _, addon = await installed(key_rig)
     resource = await key_rig.resource(addon.id)
-    why_not = action.why_not(key_rig.context, resource)
+    why_not = (await offer(key_rig.context, action, resource)).why_not
     told = why_not or await action.foretell(key_rig.context, resource)
     assert told.endswith(".")
     assert why_not or resource.name in told

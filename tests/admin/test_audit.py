@@ -196,6 +196,39 @@ async def test_only_an_owner_takes_the_log_away(key_rig: Rig, panel_of):
     assert (await owner.http.get("/admin/audit/export.xls")).status_code == 404
 
 
+async def test_an_export_has_what_has_just_happened(key_rig: Rig, panel_of):
+    owner = await panel_of(Role.OWNER)
+    await link_events(key_rig.context)
+    await happen(key_rig, "old")
+    await link_events(key_rig.context)
+    await happen(key_rig, *["new"] * 2100)
+    page = (await owner.http.get("/admin/audit")).text
+    assert "2,100 of the last moments wait for the worker, which comes every ten seconds" in page
+    assert "The list below has every event, linked or not." in page
+    lines = (await owner.http.get("/admin/audit/export.jsonl")).text
+    assert [json.loads(line)["kind"] for line in lines.splitlines()][-2101:] == ["old", *["new"] * 2100]
+    assert independent_verification(lines) == (await verify(key_rig.context)).head
+    assert "wait for the worker" not in (await owner.http.get("/admin/audit")).text
+
+
+async def test_an_export_waits_for_the_worker_that_is_linking(key_rig: Rig):
+    await happen(key_rig, "new")
+    async with key_rig.context.database.transaction() as worker:
+        await worker.execute(text("SELECT pg_advisory_xact_lock(hashtext('audit chain'))"))
+        export = asyncio.create_task(exported(key_rig))
+        while not await worker.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+            assert not export.done()
+    assert json.loads(await export)["kind"] == "new"
+
+
+async def test_links_for_somebody_who_waits_are_made_for_so_long_only(key_rig: Rig):
+    await happen(key_rig, *["backlog"] * 1001)
+    await link_events(key_rig.context, patience=timedelta(0))
+    assert (await audit_log.chain_state(key_rig.context)).waiting == 1
+    await link_events(key_rig.context)
+    assert (await audit_log.chain_state(key_rig.context)).waiting == 0
+
+
 async def test_pages_lead_to_and_fro_without_a_gap(key_rig: Rig):
     await happen(key_rig, *(f"kind_{number}" for number in range(12)))
     seen, before = [], None
@@ -291,7 +324,7 @@ async def test_the_command_verifies_and_its_exit_code_says_what_it_found(key_rig
 
 async def test_the_command_lists_and_exports(key_rig: Rig, command):
     await happen(key_rig, *"abc")
-    await link_events(key_rig.context)
+    assert json.loads((await command("audit", "head", "--json")).stdout)[0]["waiting"] == 3
     listed = json.loads((await command("audit", "list", "--json", "--kind", "b")).stdout)
     assert [row["text"] for row in listed] == ["b é “so” it was"]
     whole = await command("audit", "export")

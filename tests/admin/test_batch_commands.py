@@ -1,18 +1,12 @@
 """Many at once and plans, on the command line: the same rules, tables for people and JSON for scripts."""
 
-import asyncio
 import json
-import logging
 import re
-from collections.abc import AsyncIterator, Callable
 
 import pytest
-import structlog
-from rig import Rig, environment, provision_body
+from rig import Rig, provision_body
 from sqlalchemy import select
-from typer.testing import CliRunner, Result
 
-from app.__main__ import cli
 from app.operations import batch_work
 from app.operators import accounts
 from app.operators.roles import Actor, Role
@@ -20,22 +14,6 @@ from app.resources.traces import Event
 
 MACHINE = Actor(name="root@machine", role=Role.OWNER)
 ORDER = ("batches", "new", "state:provisioned", "--action", "push-config", "--reason", "Heroku had an incident")
-
-
-@pytest.fixture
-async def command(key_rig: Rig, monkeypatch) -> AsyncIterator[Callable[..., object]]:
-    """Runs a command with the settings of the rig, beside it."""
-    for name, value in environment(key_rig.settings.database_url.get_secret_value()).items():
-        monkeypatch.setenv(name, value)
-    root, before = logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers, root.level
-
-    async def command(*words: str, typed: str | None = None) -> Result:
-        return await asyncio.to_thread(CliRunner().invoke, cli, words, input=typed)
-
-    yield command
-    root.handlers, root.level = handlers, level
-    structlog.configure(**before)
 
 
 async def provision(rig: Rig, number: int) -> None:

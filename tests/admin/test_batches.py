@@ -177,6 +177,56 @@ class TestOutcomes:
         assert failed.message.startswith("push_config given up: ")
         assert "Heroku answered 422" in failed.message
 
+    async def test_one_whose_tokens_heroku_refuses_has_failed_at_once_and_the_others_go_on(self, key_rig: Rig):
+        uuids = await provision(key_rig, 3)
+        batch_id = await order(key_rig)
+        key_rig.simulator.faults.add("revoke_token", direction="platform", path="/config", count=1)
+        await batch_work.work(key_rig.context)
+        await key_rig.work()
+        await batch_work.work(key_rig.context)
+        assert await counts(key_rig, batch_id) == {"done": 2, "failed": 1}
+        [failed], _ = await batch_progress.items(key_rig.context, batch_id, state=ItemState.FAILED)
+        assert failed.uuid in uuids
+        assert failed.message == (
+            "Heroku does not accept its tokens; it is still being tried."
+            " The last error was: push_config: POST /oauth/token: Heroku answered 401."
+        )
+        assert await key_rig.jobs() == [("push_config", "todo")]
+        assert await state(key_rig, batch_id) is BatchState.DONE
+
+    async def test_tokens_that_were_refused_before_it_began_count_for_nothing(self, key_rig: Rig):
+        (uuid,) = await provision(key_rig, 1)
+        faults = key_rig.simulator.faults
+        # The call itself and the refresh, of the first batch's work and of its next try.
+        faults.add("error", direction="platform", status=401, count=4)
+        first = await order(key_rig, "push-config")
+        for _ in range(2):
+            await batch_work.work(key_rig.context)
+            await key_rig.work()
+        await batch_work.work(key_rig.context)
+        assert await counts(key_rig, first) == {"failed": 1}
+        faults.clear()
+        key_rig.clock.forward(minutes=1)
+
+        second = await order(key_rig, "retry-now", str(uuid))
+        await batch_work.work(key_rig.context)
+        await batch_work.work(key_rig.context)
+        assert await counts(key_rig, second) == {"begun": 1}
+        await key_rig.work()
+        await batch_work.work(key_rig.context)
+        assert await counts(key_rig, second) == {"done": 1}
+        assert (await key_rig.resource(uuid)).unauthorized_at is None
+
+    async def test_one_that_heroku_does_not_know_has_failed_with_that_sentence(self, key_rig: Rig):
+        await provision(key_rig, 1)
+        batch_id = await order(key_rig, "push-config")
+        key_rig.simulator.faults.add("error", direction="platform", path="/config", status=404)
+        await batch_work.work(key_rig.context)
+        await key_rig.work()
+        await batch_work.work(key_rig.context)
+        [failed], _ = await batch_progress.items(key_rig.context, batch_id)
+        assert (failed.state, failed.message) == (ItemState.FAILED, "Heroku says that it does not know this resource.")
+
     async def test_what_waits_for_hours_has_failed_although_it_is_still_tried(self, key_rig: Rig):
         await provision(key_rig, 1)
         batch_id = await order(key_rig, "push-config")

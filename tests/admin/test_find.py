@@ -68,6 +68,7 @@ EXAMPLES = [
     ("is:read-only", {"read_only_at": LONG_AGO}),
     ("is:failing", {"failures": 1}),
     ("is:attention", {"failures": 1}),
+    ("is:attention", {"suspension_waits_since": LONG_AGO}),
     ("is:error", {"last_error": "x", "last_error_at": LONG_AGO}),
     ("is:kept", {"state": State.DEPROVISIONED, "kept_until": LONG_AGO}),
     (

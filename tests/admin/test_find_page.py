@@ -1,22 +1,15 @@
 """The list of resources in the panel, and the same on the command line."""
 
-import asyncio
 import csv
 import io
 import json
-import logging
 import re
-from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
-from html import unescape
 from uuid import UUID, uuid4
 
-import pytest
-import structlog
-from rig import Rig, environment
-from typer.testing import CliRunner, Result
+from panel import link
+from rig import Rig
 
-from app.commands.resources import cli
 from app.operators.roles import Role
 from app.resources.models import Resource, State
 
@@ -40,12 +33,6 @@ def shown(page: str) -> list[UUID]:
     return [
         UUID(uuid) for uuid in re.findall(r'<th scope="row" role="rowheader"><a href="/admin/resources/([^"]+)"', page)
     ]
-
-
-def link(page: str, words: str) -> str:
-    found = re.search(rf'href="([^"]+)"[^>]*>{re.escape(words)}</a>', page)
-    assert found, f"no link says {words}"
-    return unescape(found[1])
 
 
 async def test_the_list_leads_to_older_ones_and_back(key_rig: Rig, panel_of):
@@ -122,28 +109,16 @@ async def test_everything_found_comes_as_a_file_without_formulas(key_rig: Rig, p
     assert (await http.get("/admin/resources.csv", params={"q": "is:happy"})).status_code == 422
 
 
-@pytest.fixture
-def command(key_rig: Rig, monkeypatch) -> Iterator[Callable[..., Awaitable[Result]]]:
-    """Runs a command with the settings of the rig, beside it."""
-    for name, value in environment(key_rig.settings.database_url.get_secret_value()).items():
-        monkeypatch.setenv(name, value)
-    root, before = logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers, root.level
-    yield lambda *words: asyncio.to_thread(CliRunner().invoke, cli, words)
-    root.handlers, root.level = handlers, level
-    structlog.configure(**before)
-
-
 async def test_the_command_line_finds_the_same(key_rig: Rig, command):
     (uuid,) = await have(key_rig, app_name="shop", failures=3, last_error="push_config: ReadTimeout")
     await have(key_rig, 30)
-    (row,) = json.loads((await command("find", "app:shop", "--json")).stdout)
+    (row,) = json.loads((await command("resources", "find", "app:shop", "--json")).stdout)
     assert (row["uuid"], row["plan"], row["trouble"]) == (str(uuid), "test", "failing")
-    assert "There are more than 20" in (await command("find", "", "--limit", "20")).output
-    assert "Nothing is like that" in (await command("find", "nothing-like-that")).output
+    assert "There are more than 20" in (await command("resources", "find", "", "--limit", "20")).output
+    assert "Nothing is like that" in (await command("resources", "find", "nothing-like-that")).output
 
 
 async def test_the_command_line_says_what_it_did_not_understand(key_rig: Rig, command):
-    refused = await command("find", "is:happy")
+    refused = await command("resources", "find", "is:happy")
     assert refused.exit_code == 1
     assert "A resource is never happy." in refused.output

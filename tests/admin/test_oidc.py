@@ -414,22 +414,17 @@ class TestTheProvider:
         assert len(visitor.provider.asked) == 2
 
 
-async def test_nothing_secret_is_in_the_log(visitor: Visitor):
-    stream, root, before = io.StringIO(), logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers, root.level
+async def test_nothing_secret_is_in_the_log(visitor: Visitor, log_as_before: None):
+    stream = io.StringIO()
     configure_logging("json", stream)
     structlog.configure(cache_logger_on_first_use=False)
-    root.setLevel(logging.DEBUG)
-    try:
-        await add(visitor.rig)
-        url = await visitor.leave()
-        back = await visitor.come_back(url)
-        await visitor.http.get(back)
-        visitor.provider.wrong = {"nonce": "another"}
-        await visitor.sign_in()
-    finally:
-        root.handlers, root.level = handlers, level
-        structlog.configure(**before)
+    logging.getLogger().setLevel(logging.DEBUG)
+    await add(visitor.rig)
+    url = await visitor.leave()
+    back = await visitor.come_back(url)
+    await visitor.http.get(back)
+    visitor.provider.wrong = {"nonce": "another"}
+    await visitor.sign_in()
     asked = dict(parse_qsl(urlsplit(url).query))
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert any(line["event"] == "OpenID provider called" for line in lines)

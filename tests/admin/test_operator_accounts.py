@@ -3,10 +3,9 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-import structlog
 from panel import MACHINE, PASSWORD, Panel
 from rig import Rig, environment
 from sqlalchemy import select
@@ -22,6 +21,7 @@ from app.resources.traces import Event
 ACCOUNT = "/admin/account"
 NEW = "another correct horse"
 BOB = "bob@acme.example"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
 async def operator_of(panel: Panel) -> Operator:
@@ -263,13 +263,11 @@ class TestTheLastOwner:
 
 
 @pytest.fixture
-def run(monkeypatch, database_url: str) -> Iterator[Callable[..., Result]]:
+def run(monkeypatch, database_url: str, log_as_before: None) -> Callable[..., Result]:
     """A command of the operators' group, on this test's database."""
     for name, value in environment(database_url).items():
         monkeypatch.setenv(name, value)
-    before = structlog.get_config()
-    yield lambda *words, typed="": CliRunner().invoke(cli, ["operators", *words], input=typed)
-    structlog.configure(**before)
+    return lambda *words, typed="": CliRunner().invoke(cli, ["operators", *words], input=typed)
 
 
 class TestCommandLine:
@@ -314,6 +312,17 @@ class TestCommandLine:
         ended = await asyncio.to_thread(run, "sessions", panel.email, "--end", session["id"])
         assert "not signed in anywhere" in ended.stdout
         assert (await panel.http.get(ACCOUNT)).url.path == "/admin/sign-in"
+
+    async def test_sessions_name_the_browser_as_the_page_does(self, key_rig: Rig, panel_of, run):
+        panel = Panel(key_rig, (await panel_of(Role.VIEWER)).email)
+        panel.http.headers["User-Agent"] = FIREFOX
+        async with panel.http:
+            await panel.sign_in()
+            assert "Firefox on Linux" in (await panel.http.get(ACCOUNT)).text
+        shown = await asyncio.to_thread(run, "sessions", panel.email)
+        assert ("Firefox on Linux" in shown.stdout, "Mozilla" in shown.stdout) == (True, False)
+        told = json.loads((await asyncio.to_thread(run, "sessions", panel.email, "--json")).stdout)
+        assert ("Firefox on Linux", FIREFOX) in [(one["browser"], one["user_agent"]) for one in told]
 
 
 async def test_passwords_made_up_differ_and_are_long_enough():

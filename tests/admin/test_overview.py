@@ -14,13 +14,15 @@ from sqlalchemy import text
 
 from app.errors import Refused
 from app.operations import figures, overview
+from app.operations.overview import Table
 from app.operations.periods import read_period
 from app.operators.roles import Role
 from app.plans import Plan
 from app.resources import lifecycle
-from app.web.admin.charts import CHARTS
+from app.web.admin.charts import CHARTS, Size, draw
 
 BERLIN = ZoneInfo("Europe/Berlin")
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def period(rig: Rig, **words: str):
@@ -240,6 +242,36 @@ async def test_a_plan_s_name_does_no_harm_in_a_chart(key_rig: Rig, panel_of):
         assert answer.status_code == 200
         assert "&lt;script&gt;alert" in answer.text
         assert "<script>alert" not in answer.text
+
+
+@pytest.mark.parametrize("size", ["narrow", "wide"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("test", "standard", "premium"),
+        ("Median, seconds", "95th percentile, seconds"),
+        ("standard-with-a-replica", "premium-with-two-replicas", "test", "one", "two", "three", "four"),
+        ("a-plan-with-a-name-that-nobody-would-ever-give-to-any-plan-of-theirs-at-all", "test"),
+    ],
+)
+def test_nothing_of_a_legend_is_cut_off(names: tuple[str, ...], size: Size):
+    table = Table(name="plans", title="Add-ons by plan", columns=("Day", *names), rows=[("1 Nov", *(3 for _ in names))])
+    svg = ET.fromstring(draw(table, CHARTS["plans"], "light", size))
+    _, _, width, height = map(float, svg.attrib["viewBox"].split())
+    (legend,) = (one for one in svg.iter(f"{SVG}g") if one.attrib.get("class") == "legends")
+    left, top = map(float, re.findall(r"[\d.]+", legend.attrib["transform"]))
+    places = [(float(one.attrib["x"]), float(one.attrib["y"]), one.text or "") for one in legend.iter(f"{SVG}text")]
+    assert all(told in {name, f"{name[: len(told) - 1]}…"} for name, (*_, told) in zip(names, places, strict=True))
+    for x, y, told in places:
+        # A letter is 6.5 pixels wide on average: more than in any font that is asked for.
+        end = min((other for other, line, _ in places if line == y and other > x), default=width - left)
+        assert x + len(told) * 6.5 <= end
+        assert top + y <= height
+    plot = next(
+        one for one in svg.iter(f"{SVG}rect") if one.attrib.get("class") == "background" and "width" in one.attrib
+    )
+    assert float(plot.attrib["height"]) > 100
+    assert "#000" not in ET.tostring(svg, "unicode")
 
 
 async def test_every_table_can_be_taken_away(key_rig: Rig, panel_of):

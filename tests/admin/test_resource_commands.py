@@ -1,26 +1,23 @@
 """One resource on the command line: the panel's facts, the panel's actions, and the panel's rules."""
 
-import asyncio
 import json
-import logging
 import os
 import pty
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-import structlog
 from deeds import installed
-from rig import Rig, environment
+from rig import Rig
 from sqlalchemy import select
 from typer.main import get_group
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from app import job_queue
-from app.__main__ import cli
 from app.commands import resources
 from app.operations.actions import ACTIONS
 from app.operators import accounts
@@ -34,20 +31,15 @@ WHY = ("--reason", "The customer asked for it")
 
 
 @pytest.fixture
-async def command(rig: Rig, monkeypatch) -> AsyncIterator[Callable[..., object]]:
-    """Runs a command with the settings of the rig, beside it; nobody answers there for Heroku."""
-    settings = environment(rig.settings.database_url.get_secret_value(), heroku_api_url="http://127.0.0.1:1")
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    root, before = logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers, root.level
+def command_settings() -> dict[str, str]:
+    """Nobody answers commands for Heroku."""
+    return {"heroku_api_url": "http://127.0.0.1:1"}
 
-    async def command(*words: str, typed: str | None = None) -> Result:
-        return await asyncio.to_thread(CliRunner().invoke, cli, ("resources", *words), input=typed)
 
-    yield command
-    root.handlers, root.level = handlers, level
-    structlog.configure(**before)
+@pytest.fixture
+def command(command: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[Result]]:
+    """Runs a command of the group of resources."""
+    return partial(command, "resources")
 
 
 def sentence(result: Result) -> str:

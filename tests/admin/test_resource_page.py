@@ -10,6 +10,7 @@ from onlookers import install, words
 from rig import Rig
 from sqlalchemy import update
 
+from app.operations.action import offer
 from app.operations.actions import ACTIONS
 from app.operators.roles import Role
 from app.resources import app_facts, rotation
@@ -80,13 +81,25 @@ class TestActions:
         uuid = await install(key_rig)
         page, resource = await page_of(await panel_of(role), uuid), await key_rig.resource(uuid)
         for action in ACTIONS.values():
-            why_not = action.why_not(key_rig.context, resource)
+            why_not = (await offer(key_rig.context, action, resource)).why_not
             is_link = f'href="/admin/resources/{uuid}/actions/{action.id}"' in page.text
             assert is_link == (action.role <= role and why_not is None), action.id
             if action.role <= role and why_not is not None:
                 assert f"{action.title} {why_not}" in words(page)
             elif action.role > role:
                 assert f"why-{action.id}" not in page.text
+
+    async def test_retrying_and_skipping_are_offered_while_something_waits_for_it(self, key_rig: Rig, panel_of):
+        uuid, panel = await install(key_rig), await panel_of(Role.OPERATOR)
+        said = words(await page_of(panel, uuid))
+        assert "Retry now Nothing waits for this resource, and nothing is missing." in said
+        assert "Skip a stuck job No job waits that could be given up." in said
+        for action in ("retry-now", "skip-job"):
+            assert 'name="reason"' not in (await panel.http.get(f"/admin/resources/{uuid}/actions/{action}")).text
+        await rotation.rotate(key_rig.context, UUID(uuid), "ada@example.com")
+        page = (await page_of(panel, uuid)).text
+        for action in ("retry-now", "skip-job"):
+            assert f'href="/admin/resources/{uuid}/actions/{action}"' in page
 
     async def test_a_resource_on_a_plan_that_is_gone_from_the_price_list_has_a_page(self, key_rig: Rig, panel_of):
         uuid = await install(key_rig)

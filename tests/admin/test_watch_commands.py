@@ -2,19 +2,15 @@
 
 import asyncio
 import json
-import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
-import structlog
 import uvicorn
 from receivers import Webhook, listening
-from rig import Rig, environment
+from rig import Rig
 from sqlalchemy import update
-from typer.testing import CliRunner, Result
 
-from app.__main__ import cli
 from app.operations import alerts
 from app.resources.models import Resource, State
 
@@ -32,20 +28,9 @@ async def heroku_url(key_rig: Rig) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def command(key_rig: Rig, heroku_url: str, monkeypatch) -> AsyncIterator[Callable[..., object]]:
-    """Runs a command with the settings of the rig, beside it."""
-    urls = dict.fromkeys(("heroku_api_url", "heroku_id_url", "heroku_addons_url"), heroku_url)
-    for name, value in environment(key_rig.settings.database_url.get_secret_value(), **urls).items():
-        monkeypatch.setenv(name, value)
-    root, before = logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers, root.level
-
-    async def command(*words: str) -> Result:
-        return await asyncio.to_thread(CliRunner().invoke, cli, words)
-
-    yield command
-    root.handlers, root.level = handlers, level
-    structlog.configure(**before)
+def command_settings(heroku_url: str) -> dict[str, str]:
+    """Commands find the rig's Heroku."""
+    return dict.fromkeys(("heroku_api_url", "heroku_id_url", "heroku_addons_url"), heroku_url)
 
 
 async def test_a_comparison_is_made_shown_and_an_orphan_ended(key_rig: Rig, command):

@@ -6,20 +6,21 @@
 import argparse
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Collection
+import time
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
 import uvicorn
-from addon_faults import BY_NAME
 from addon_heroku import Heroku
 from addon_jobs import Jobs
 from addon_partner_api import routes as partner_api_routes
 from addon_receivers import Receivers
 from addon_sso import Sso
 from addon_store import Store
+from every_fault import BY_NAME
 from starlette.applications import Starlette
 
 MANIFEST = {
@@ -32,13 +33,14 @@ MANIFEST = {
         "password": "a-password-of-the-tests-4711",
         "sso_salt": "a-salt-of-the-tests-0815",
         "regions": ["us", "eu"],
-        "requires": ["attachable", "many_per_app", "syslog_drain"],
+        "requires": ["attachable", "many_per_app", "syslog_drain", "log_input"],
         "production": {
             "base_url": "https://addon.test/heroku/resources",
             "sso_url": "https://addon.test/sso/login",
         },
     },
 }
+PREVIOUS_PASSWORD, PREVIOUS_SALT = "the-password-before-that-0042", "the-salt-before-that-1999"
 CLIENT_SECRET = "client-secret-of-the-tests"
 # Provisioned at once; provisioned in the background; always refused.
 PLANS = [{"name": "test"}, {"name": "standard"}, {"name": "waiting-list"}]
@@ -53,6 +55,8 @@ class Settings:
     slug: str = "acme-keys"
     password: str = field(default=MANIFEST["api"]["password"], repr=False)
     sso_salt: str = field(default=MANIFEST["api"]["sso_salt"], repr=False)
+    previous_password: str = field(default=PREVIOUS_PASSWORD, repr=False)
+    previous_salt: str = field(default=PREVIOUS_SALT, repr=False)
     client_secret: str = field(default=CLIENT_SECRET, repr=False)
     state_path: Path | None = None
     log_path: Path | None = None
@@ -61,7 +65,10 @@ class Settings:
 
 
 class AddOn:
-    """The add-on; serve `app`. `faults` are the names of what it does wrong."""
+    """The add-on; serve `app`.
+
+    `faults` are the names of what it does wrong; `now` tells the time, in seconds since 1970.
+    """
 
     def __init__(
         self,
@@ -69,8 +76,10 @@ class AddOn:
         *,
         faults: Collection[str] = (),
         heroku_transport: httpx2.AsyncBaseTransport | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
+        self.now = now
         self._faults = frozenset(faults)
         if unknown := self._faults - BY_NAME.keys():
             raise ValueError(f"There is no fault {min(unknown)}.")
@@ -117,7 +126,10 @@ def main() -> None:
     )
     print(f"{url}/heroku/resources", flush=True)  # noqa: T201 - whoever asked for a free port must learn it
     config = uvicorn.Config(
-        AddOn(settings, faults=given.fault).app, log_level="warning", h11_max_incomplete_event_size=65536
+        AddOn(settings, faults=given.fault).app,
+        log_level="warning",
+        h11_max_incomplete_event_size=65536,
+        limit_concurrency=4 if "few-connections-served" in given.fault else None,
     )
     uvicorn.Server(config).run(sockets=[listener])
 

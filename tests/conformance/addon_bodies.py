@@ -63,8 +63,10 @@ def require_heroku(addon: "AddOn", request: Request) -> None:
     name, password = _basic(request.headers.get("authorization", ""))
     is_named = hmac.compare_digest(name.encode(), settings.slug.encode()) or has("only-password-checked")
     is_proven = hmac.compare_digest(password.encode(), settings.password.encode())
+    if not has("previous-secrets-forgotten"):
+        is_proven |= hmac.compare_digest(password.encode(), settings.previous_password.encode())
     if has("password-by-prefix"):
-        is_proven = password.startswith(settings.password[:8])
+        is_proven |= password.startswith(settings.password[:8])
     if has("password-compared-by-character"):
         right = takewhile(lambda pair: pair[0] == pair[1], zip(password, settings.password, strict=False))
         time.sleep(0.001 * len(list(right)))

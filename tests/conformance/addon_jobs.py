@@ -47,6 +47,10 @@ class Jobs:
                 await self._announce_failure(resource)
         except Exception as error:  # noqa: BLE001 - work that crashed is started again by the next request or start
             addon.log(f"{type(error).__name__} while working on {resource.uuid}.")
+        finally:
+            if addon.has("work-brings-removed-back"):
+                await asyncio.sleep(addon.settings.work_seconds)
+                resource.state = "provisioned"
 
     async def _finish(self, resource: Resource) -> None:
         addon = self._addon
@@ -55,7 +59,7 @@ class Jobs:
             await asyncio.sleep(addon.settings.work_seconds)
             if addon.has("provisioned-before-config"):
                 await addon.heroku.call(resource, "POST", f"/addons/{resource.uuid}/actions/provision")
-        await asyncio.gather(self._push_config(resource), self._subscribe(resource))
+        await asyncio.gather(addon.heroku.write_log(resource), self._push_config(resource), self._subscribe(resource))
         if resource.state != "provisioning" or addon.has("never-announces"):
             return
         await addon.heroku.call(resource, "POST", f"/addons/{resource.uuid}/actions/provision")
@@ -64,8 +68,9 @@ class Jobs:
             addon.store.save()
 
     async def _announce_failure(self, resource: Resource) -> None:
-        resource.state = "failed"
-        self._addon.store.save()
+        if resource.state == "provisioning":
+            resource.state = "failed"
+            self._addon.store.save()
         try:
             await self._addon.heroku.call(resource, "POST", f"/addons/{resource.uuid}/actions/deprovision")
         except (Gone, GaveUp) as error:
@@ -74,8 +79,9 @@ class Jobs:
     async def _push_config(self, resource: Resource) -> None:
         """Send the config that is right at the moment until Heroku has it; others may change it meanwhile."""
         has = self._addon.has
-        while resource.pushed != resource.config and not has("config-never-pushed"):
-            config = resource.config
+        is_first = has("second-post-starts-again")
+        while (is_first or resource.pushed != resource.config) and not has("config-never-pushed"):
+            config, is_first = resource.config, False
             sent = config | {"ACME_KEYS_SECRET": "not-in-the-manifest"} if has("undeclared-config-pushed") else config
             if has("pushed-config-broken"):
                 sent = sent | {"ACME_KEYS_URL": "keys.acme.example"}

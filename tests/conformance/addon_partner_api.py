@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _REGIONS = {"amazon-web-services::us-east-1", "amazon-web-services::eu-west-1"}
 _INSTANT = {"test"}
+_PARTICULARS = {"drain_token": "log_drain_token", "log_input_url": "log_input_url", "callback_url": "callback_url"}
+_MOST_AT_ONCE = 10
 
 
 def routes(addon: "AddOn") -> list[Route]:
@@ -37,6 +39,7 @@ def partner_api(addon: "AddOn") -> "_PartnerApi":
 class _PartnerApi:
     def __init__(self, addon: "AddOn") -> None:
         self._addon = addon
+        self._at_once = 0
 
     async def collection(self, request: Request) -> Response:
         return await self._answered(request, self._provision)
@@ -75,6 +78,8 @@ class _PartnerApi:
         self._require_region(body.get("region"))
         if has("options-required"):
             body["options"].items()
+        if has("pool-runs-dry"):
+            await self._with_a_connection()
         if has("uniqueness-by-query") or has("concurrent-loser-crashes"):
             await asyncio.sleep(0.005)
             if has("concurrent-loser-crashes") and uuid in resources:
@@ -93,6 +98,15 @@ class _PartnerApi:
             await asyncio.sleep(3.1)
         return self._provision_answer(resource)
 
+    async def _with_a_connection(self) -> None:
+        self._at_once += 1
+        try:
+            await asyncio.sleep(0.005)
+            if self._at_once > _MOST_AT_ONCE:
+                raise RuntimeError("All connections are in use.")
+        finally:
+            self._at_once -= 1
+
     def _provision_again(self, resource: Resource, body: dict[str, Any]) -> Response:
         """Answer the repetition of a request: nothing new is made, whatever else the request says."""
         if resource.state == "deprovisioned":
@@ -104,7 +118,6 @@ class _PartnerApi:
             self._addon.store.save()
             self._addon.jobs.start(resource)
         if self._addon.has("second-post-starts-again"):
-            resource.pushed = None
             self._addon.jobs.start(resource)
         if self._addon.has("second-post-issues-credentials"):
             resource.key = secrets.token_hex(16)
@@ -131,7 +144,7 @@ class _PartnerApi:
             _ = grant["code"]
         code = grant.get("code") if isinstance(grant, dict) else None
         resource.grant_code = code if isinstance(code, str) else None
-        for name, key in (("drain_token", "log_drain_token"), ("callback_url", "callback_url")):
+        for name, key in _PARTICULARS.items():
             value = body.get(key)
             setattr(resource, name, value if isinstance(value, str) else None)
 
@@ -170,7 +183,7 @@ class _PartnerApi:
         if self._addon.has("slow-deprovision"):
             await asyncio.sleep(3.1)
         resource = self._resource(request, 410)
-        if not self._addon.has("delete-leaves-work"):
+        if not (self._addon.has("delete-leaves-work") or self._addon.has("work-brings-removed-back")):
             self._addon.jobs.cancel(resource.uuid)
             resource.forget_secrets()
         resource.state = "deprovisioned"

@@ -57,6 +57,8 @@ class Receivers:
             raise Refused(400, "The body is no event.") from None
         if event_id in resource.seen_events:
             return Response(status_code=409 if has("webhook-repeat-refused") else 204)
+        if has("webhook-answered-by-change"):
+            await self._addon.heroku.call(resource, "PATCH", f"/addons/{resource.uuid}/config", {"config": []})
         resource.seen_events = [*resource.seen_events, str(event_id)][-_KEPT:]
         self._addon.store.save()
         return Response(status_code=204)

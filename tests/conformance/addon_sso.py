@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import html
 import secrets
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -75,7 +74,7 @@ class Sso:
         if has("sso-trusts-email"):
             email = fields["email"]
             session_id = hashlib.sha256(email.encode()).hexdigest()
-        self._sessions[session_id] = _Session(resource.uuid, email, time.time() + _SESSION_SECONDS)
+        self._sessions[session_id] = _Session(resource.uuid, email, self._addon.now() + _SESSION_SECONDS)
         target = f"{self._addon.settings.url}/dashboard/{resource.uuid}"
         if has("sso-token-in-redirect"):
             target += f"?resource_token={fields.get('resource_token', '')}"
@@ -105,15 +104,16 @@ class Sso:
 
     def _proven(self, fields: dict[str, str]) -> tuple[Resource, str | None]:
         """Return the resource and, only when its token covers it, the visitor's e-mail."""
-        has = self._addon.has
+        has, settings = self._addon.has, self._addon.settings
         uuid, timestamp = fields.get("resource_id", ""), fields.get("timestamp", "")
         if has("expected-token-in-log"):
-            self._addon.log(f"Expected {self._digest('sha1', uuid, timestamp)}, salt {self._addon.settings.sso_salt}")
+            expected = self._digest("sha1", uuid, settings.sso_salt, timestamp)
+            self._addon.log(f"Expected {expected}, salt {settings.sso_salt}")
         if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 12):
             raise Refused(403, "The timestamp is no number.")
         if has("sso-unknown-fields-refused") and "action" in fields:
             raise Refused(403, "There is a field too many.")
-        age = time.time() - int(timestamp)
+        age = self._addon.now() - int(timestamp)
         window = 30 if has("sso-clocks-must-agree") else _WINDOW_SECONDS
         is_too_old = age > window and not has("sso-without-age-check")
         is_too_new = age < -_WINDOW_SECONDS and not has("sso-without-age-check") and not has("sso-from-the-future")
@@ -122,12 +122,23 @@ class Sso:
         resource = self._addon.store.resources.get(_plain_uuid(uuid))
         if resource is None or (resource.state in {"deprovisioned", "failed"} and not has("sso-to-what-is-gone")):
             raise Refused(403, "There is no such resource.")
+        given = self._given(fields, resource, settings.sso_salt)
+        if given is None and not has("previous-secrets-forgotten"):
+            given = self._given(fields, resource, settings.previous_salt)
+        if not given:
+            raise Refused(403, "The token is wrong.")
+        self._use_once(next(iter(given.values())))
+        return resource, fields.get("email") if "user_scoped_resource_token" in given else None
+
+    def _given(self, fields: dict[str, str], resource: Resource, salt: str) -> dict[str, str] | None:
+        """Return the tokens that are there, by name, when all of them are right for that salt, and enough."""
+        has, uuid, timestamp = self._addon.has, fields["resource_id"], fields["timestamp"]
         expected = {
             "user_scoped_resource_token": self._digest(
-                "sha256", uuid, timestamp, fields.get("user_id", ""), fields.get("email", "")
+                "sha256", uuid, salt, timestamp, fields.get("user_id", ""), fields.get("email", "")
             ),
-            "resource_token": self._digest("sha1", uuid, timestamp),
-            "token": self._digest("sha1", resource.provider_id, timestamp),
+            "resource_token": self._digest("sha1", uuid, salt, timestamp),
+            "token": self._digest("sha1", resource.provider_id, salt, timestamp),
         }
         if has("sso-hash-is-constant"):
             expected = {name: fields.get(name, "") and fields[name] for name in expected}
@@ -137,18 +148,15 @@ class Sso:
             expected = dict.fromkeys(("resource_token",), fields.get("resource_token", ""))
         given = {name: fields[name] for name in expected if name in fields}
         is_right = all(hmac.compare_digest(given[name].encode(), expected[name].encode()) for name in given)
-        if not is_right or not given.keys() - {"token"}:
-            raise Refused(403, "The token is wrong.")
-        self._use_once(next(iter(given.values())))
-        return resource, fields.get("email") if "user_scoped_resource_token" in given else None
+        return given if is_right and given.keys() - {"token"} else None
 
-    def _digest(self, algorithm: str, uuid: str, *parts: str) -> str:
-        text = ":".join([uuid, self._addon.settings.sso_salt, *parts])
+    def _digest(self, algorithm: str, *parts: str) -> str:
+        text = ":".join(parts)
         encoding = "latin-1" if self._addon.has("sso-digest-in-latin-1") else "utf-8"
         return hashlib.new(algorithm, text.encode(encoding, "replace"), usedforsecurity=False).hexdigest()
 
     def _use_once(self, token: str) -> None:
-        now = time.time()
+        now = self._addon.now()
         self._used = {one: until for one, until in self._used.items() if until > now}
         if token in self._used and not self._addon.has("sso-without-replay-memory"):
             raise Refused(403, "The form was used before.")
@@ -159,7 +167,7 @@ class Sso:
         session = self._sessions.get(request.cookies.get(_cookie_name(uuid), ""))
         if has("any-session-opens-any-resource") or has("sso-trusts-email"):
             session = next((one for id_, one in self._sessions.items() if id_ in request.cookies.values()), None)
-        is_let_in = session is not None and session.ends_at > time.time()
+        is_let_in = session is not None and session.ends_at > self._addon.now()
         if not has("any-session-opens-any-resource") and not has("sso-trusts-email"):
             is_let_in = is_let_in and session.uuid == uuid
         is_let_in = is_let_in or has("dashboard-without-session")

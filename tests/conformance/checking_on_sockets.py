@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from addon import CLIENT_SECRET, MANIFEST, PLANS
+from addon import CLIENT_SECRET, MANIFEST, PLANS, PREVIOUS_PASSWORD, PREVIOUS_SALT
 
 from app.conformance.bench import Bench
 from app.conformance.journal import Journal
@@ -45,7 +45,15 @@ async def bench_on_sockets(folder: Path, faults: Collection[str] = ()):
     script.write_text(_RESTART.format(folder=shlex.quote(str(folder)), command=shlex.join(command)))
     restart = f"sh {shlex.quote(str(script))}"
     simulator = Simulator(MANIFEST, heroku_url, base_url, sso_url, CLIENT_SECRET, plans=PLANS)
-    target = Target(base_url, sso_url, patience=10, restart_command=restart, log_file=str(folder / "addon.log"))
+    target = Target(
+        base_url,
+        sso_url,
+        patience=10,
+        restart_command=restart,
+        log_file=str(folder / "addon.log"),
+        previous_password=PREVIOUS_PASSWORD,
+        previous_salt=PREVIOUS_SALT,
+    )
     try:
         await _run(restart)
         ready = Started(simulator, listener, heroku_url, MANIFEST, base_url, sso_url)

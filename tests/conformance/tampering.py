@@ -1,32 +1,19 @@
 """The correct add-on behind somebody who alters what passes: for faults too small to have a switch of their own."""
 
 import asyncio
+import copy
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from addon import AddOn
 from addon_heroku import GaveUp
+from passing import Passing
+
+_BASE = "/heroku/resources"
 
 
-@dataclass
-class Passing:
-    """One request and its answer; `body` is the parsed request. Tampering sets `status`, `answer` or `content_type`."""
-
-    method: str
-    uuid: str
-    body: Any
-    headers: dict[str, str]
-    status: int
-    answer: Any
-    content_type: str = "application/json"
-
-
-Tamper = Callable[[Passing], None]
-
-
-def tampered(tamper: Tamper) -> type[AddOn]:
+def tampered(alter: Callable[[Passing], None]) -> type[AddOn]:
     """Return the add-on's class, altered."""
 
     class Tampered(AddOn):
@@ -35,9 +22,6 @@ def tampered(tamper: Tamper) -> type[AddOn]:
             self._correct, self.app = self.app, self._pass_on
 
         async def _pass_on(self, scope: Any, receive: Any, send: Any) -> None:
-            if not scope["path"].startswith("/heroku/resources"):
-                await self._correct(scope, receive, send)
-                return
             message = await receive()
             while message.get("more_body"):
                 message = message | (more := await receive()) | {"body": message["body"] + more["body"]}
@@ -51,28 +35,39 @@ def tampered(tamper: Tamper) -> type[AddOn]:
 
             await self._correct(scope, receive_again, keep)
             passing = _passing(scope, message["body"], sent)
-            tamper(passing)
-            content = b"" if passing.answer is None else json.dumps(passing.answer).encode()
-            headers = [(b"content-type", passing.content_type.encode())] if content else []
-            await send({"type": "http.response.start", "status": passing.status, "headers": headers})
-            await send({"type": "http.response.body", "body": content})
+            before = copy.deepcopy(passing)
+            alter(passing)
+            for part in sent if passing == before else _messages(passing):
+                await send(part)
 
     return Tampered
 
 
-def _passing(scope: Any, body: bytes, sent: list[Any]) -> Passing:
+def _passing(scope: Any, content: bytes, sent: list[Any]) -> Passing:
     answer = b"".join(part.get("body", b"") for part in sent)
-    request = _parsed(body)
-    in_path = scope["path"].removeprefix("/heroku/resources").strip("/")
-    in_body = request.get("uuid", "") if isinstance(request, dict) else ""
+    body = _parsed(content)
+    in_path = scope["path"].removeprefix(_BASE).strip("/")
+    in_body = body.get("uuid", "") if isinstance(body, dict) else ""
     headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
-    return Passing(scope["method"], in_path or in_body, request, headers, sent[0]["status"], _parsed(answer))
+    path = scope["raw_path"].decode()
+    return Passing(
+        scope["method"], path, in_path or in_body, headers, content, body, sent[0]["status"], _parsed(answer)
+    )
+
+
+def _messages(passing: Passing) -> list[Any]:
+    content = b"" if passing.answer is None else json.dumps(passing.answer).encode()
+    headers = [(b"content-type", passing.content_type.encode())] if content else []
+    return [
+        {"type": "http.response.start", "status": passing.status, "headers": headers},
+        {"type": "http.response.body", "body": content},
+    ]
 
 
 def _parsed(content: bytes) -> Any:
     try:
         return json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

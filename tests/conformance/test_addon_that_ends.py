@@ -1,16 +1,21 @@
 """An add-on whose process ends, or leaves everything unanswered, in the middle of a run."""
 
+import asyncio
 from dataclasses import replace
+from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
-from addon import MANIFEST
+from addon import MANIFEST, AddOn
 from checking import bench_with
+from hurrying import hurried
 
 from app.conformance.bench import Bench
 from app.conformance.reports.evidence import answer_text
 from app.conformance.reports.report import Report
 from app.conformance.requirement import Level, Requirement
+from app.conformance.requirements import ALL
 from app.conformance.requirements.secrets_in_logs import log_has_no_secrets
 from app.conformance.run import Result, run
 from app.conformance.wire import Wire
@@ -142,3 +147,56 @@ async def test_an_address_from_the_add_on_that_is_none_is_not_the_checkers_failu
         answer = await bench.delete("bell\x07")
     assert answer.status is None
     assert "no request can be sent to" in answer_text(answer.exchange)
+
+
+class Hanging(AddOn):
+    """Answers whoever looks at it, and leaves Heroku's three calls unanswered after so many of them."""
+
+    answers = 0
+
+    def __init__(self, *args: Any, **how: Any) -> None:
+        super().__init__(*args, **how)
+        self._correct, self.app = self.app, self._hang
+        self._left = self.answers
+
+    async def _hang(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] in {"POST", "PUT", "DELETE"}:
+            self._left -= 1
+            if self._left < 0:
+                await asyncio.Event().wait()
+        await self._correct(scope, receive, send)
+
+
+async def results_when_it_hangs(after: int) -> tuple[list[Result], float]:
+    """Run everything, and say how many seconds somebody would have waited."""
+    kind = type("HangingLater", (Hanging,), {"answers": after})
+    async with bench_with(kind=kind) as bench:
+        now = asyncio.get_running_loop().time
+        started = now()
+        return await run(bench, [one for one in ALL if one.group != "manifest"]), now() - started
+
+
+@pytest.mark.parametrize("after", [0, 1000])
+def test_an_add_on_that_hangs_ends_the_run_after_a_minute_and_is_told_so(after):
+    results, seconds = hurried(results_when_it_hangs(after))
+    (last,) = [one for one in results if one.ends_the_run]
+    assert last.outcome == "failed"
+    assert last.reason.endswith("a DELETE of an unknown uuid got no answer for 25 s: the add-on hangs.")
+    assert {one.reason for one in results if one.outcome == "skipped"} >= {"The add-on had stopped answering."}
+    assert seconds < 90
+
+
+async def clean_up_of(count: int) -> tuple[list[str], float]:
+    async with bench_with(kind=Hanging) as bench:
+        now = asyncio.get_running_loop().time
+        for _ in range(count):
+            bench._made.add(uuid := str(uuid4()))
+            bench.journal.add(uuid)
+        started = now()
+        await bench.clean_up()
+        return bench.journal.uuids, now() - started
+
+
+def test_what_an_add_on_that_hangs_does_not_remove_is_asked_for_at_once_and_stays_in_the_journal():
+    left, seconds = hurried(clean_up_of(20))
+    assert (len(left), round(seconds)) == (20, 50)

@@ -36,6 +36,8 @@ SKIPPED = {
     "calls-at-once-refresh-once": "Changing the plan to and fro does not make this add-on call Heroku",
     "token-is-renewed-before-its-end": "No change of plan makes this add-on call Heroku",
 }
+# They need a call of Heroku while they look; what our add-on asks now and then may come just then.
+MAY_BE_ASKED = {"calls-at-once-refresh-once", "token-is-renewed-before-its-end"}
 
 
 @contextmanager
@@ -76,6 +78,6 @@ def test_our_own_add_on_meets_every_requirement(tmp_path, database_url, empty_se
     report, text = checked(tmp_path, database_url)
     assert [one["id"] for one in report["results"] if one["outcome"] == "failed"] == [], text
     reasons = {one["id"]: one["reason"] for one in report["results"] if one["outcome"] == "skipped"}
-    assert reasons.keys() == SKIPPED.keys(), reasons
-    assert all(reasons[name].startswith(beginning) for name, beginning in SKIPPED.items()), reasons
+    assert reasons.keys() | MAY_BE_ASKED == SKIPPED.keys(), reasons
+    assert all(reason.startswith(SKIPPED[name]) for name, reason in reasons.items()), reasons
     assert report["complete"]

@@ -46,10 +46,10 @@ async def test_a_poor_secret_in_the_manifest_is_noticed(requirement, wrong):
 @pytest.mark.parametrize(
     ("previous", "outcome"),
     [
-        ({}, "skipped"),
-        ({"previous_password": OWN["password"], "previous_salt": OWN["sso_salt"]}, "passed"),
-        ({"previous_password": "another-password"}, "failed"),
-        ({"previous_salt": "another-salt"}, "failed"),
+        ({"previous_password": None, "previous_salt": None}, "skipped"),
+        ({"previous_password": None}, "passed"),
+        ({"previous_password": "another-password", "previous_salt": None}, "failed"),
+        ({"previous_password": None, "previous_salt": "another-salt"}, "failed"),
     ],
 )
 async def test_previous_secrets_are_tried_when_they_are_known(previous, outcome):

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from contract import DriverContract, new_resource
 from psycopg.conninfo import conninfo_to_dict
+from sold_databases import left_of
 
 from app.drivers.postgres import Postgres, PostgresServer
 from app.drivers.postgres.server import human_size
@@ -33,17 +34,6 @@ class TestContract(DriverContract):
 async def value(connection, query, *parameters):
     (answer,) = await (await connection.execute(query, parameters)).fetchone()
     return answer
-
-
-def left_of(admin, resource):
-    """Names of databases and roles of a resource."""
-    mine = f"%{resource.uuid.hex}%"
-    found = admin.execute(
-        "SELECT datname FROM pg_database WHERE datname LIKE %s "
-        "UNION ALL SELECT rolname FROM pg_roles WHERE rolname LIKE %s",
-        [mine, mine],
-    )
-    return found.fetchall()
 
 
 class TestADatabase:

@@ -1,14 +1,18 @@
 """The driver with an admin role that is no superuser, as managed servers give: CREATEDB and CREATEROLE are enough."""
 
 import gzip
+from contextlib import suppress
+from itertools import count
 
 import psycopg
 import pytest
 from beyond_a_customer import FORBIDDEN, try_all
-from contract import DriverContract
+from contract import DriverContract, new_resource
 from psycopg.conninfo import make_conninfo
+from sold_databases import left_of
 
 from app.drivers.postgres import Postgres, PostgresServer
+from app.errors import Retry
 
 
 @pytest.fixture
@@ -39,6 +43,23 @@ class TestContract(DriverContract):
             return await can_connect(config["ACME_POSTGRES_URL"])
 
         return works
+
+
+async def test_a_provision_cut_off_at_any_statement_can_be_finished_and_removed(sells, can_connect, admin, fail_at):
+    driver = sells()
+    for statement in count(1):
+        finished, removed = new_resource(), new_resource()
+        for resource in (finished, removed):
+            with fail_at(statement) as was_lost, suppress(Retry):
+                await driver.provision(resource)
+        assert await can_connect((await driver.provision(finished)).config["ACME_POSTGRES_URL"])
+        for resource in (finished, removed):
+            while left_of(admin, resource):
+                with suppress(Retry):  # autovacuum may be in it at this moment
+                    await driver.deprovision(resource)
+        if not was_lost:
+            break
+    assert statement > 10
 
 
 async def test_life_of_a_database_leaves_nothing_behind(sold, session, sells, admin):

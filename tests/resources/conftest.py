@@ -1,8 +1,11 @@
 """A rig that sells the workshop's things, so that a test decides how the driver behaves."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
+from killing import OnSocket, Scene
 from rig import Rig, new_settings
 from workshop import Workshop
 
@@ -24,3 +27,12 @@ async def shop_rig(database_url: str, workshop: Workshop) -> AsyncIterator[Rig]:
     )
     async with Rig(new_settings(database_url), price_list).running() as rig:
         yield rig
+
+
+@pytest.fixture
+async def scene(rig: Rig, tmp_path: Path) -> AsyncIterator[Scene]:
+    async with OnSocket(rig.simulator.app).served() as heroku:
+        scene = Scene(rig, heroku, tmp_path / "worker.log")
+        yield scene
+        with suppress(AssertionError):
+            await scene.kill_worker()

@@ -14,7 +14,10 @@ from sqlalchemy import text
 from workshop import Gate, Workshop
 
 from app.errors import Refused, Retry
-from app.resources import rotation
+from app.operations.inspection import troubles
+from app.resources import plan_change, rotation
+from app.resources.history import events_for_customer
+from app.resources.outcomes import PATIENCE
 from app.simulator.errors import AddOnFailed
 
 SHORT_BUDGET = timedelta(milliseconds=60)
@@ -147,6 +150,66 @@ class TestPlanChange:
         await shop_rig.work()
         assert url_in(shop_rig, app).endswith("/premium")
         assert (await shop_rig.resource(addon.id)).unsettled_since is None
+
+    async def test_a_slow_driver_that_refuses_in_the_end_keeps_the_plan_and_both_are_told(
+        self, shop_rig: Rig, workshop: Workshop, short_budget
+    ):
+        app, addon = await installed(shop_rig)
+        workshop.hold("change_plan")
+        await shop_rig.simulator.calls.change_plan(addon, "premium")
+        resource = await shop_rig.resource(addon.id)
+        assert (resource.plan, resource.service_plan, addon.plan) == ("premium", "test", "premium")
+        workshop.trouble["change_plan"] = [Refused("Remove data first.")]
+        await shop_rig.work()
+        resource = await shop_rig.resource(addon.id)
+        assert (resource.plan, resource.service_plan, workshop.things[resource.uuid].plan) == ("test",) * 3
+        assert (resource.unsettled_since, await shop_rig.jobs()) == (None, [])
+        assert url_in(shop_rig, app).endswith("/test")
+        async with shop_rig.context.database.transaction() as session:
+            (line,) = [line for line in await events_for_customer(session, resource.uuid) if "again" in line.text]
+        assert line.text == (
+            "The add-on could not be moved to the premium plan and is on the test plan again. Remove data first."
+        )
+        assert (line.kind, line.plan_before, line.plan_after) == ("plan_change_failed", "premium", "test")
+        # Operators read that Heroku still lists, and bills, the other one.
+        assert any("Heroku has it on the plan premium" in one.text for one in troubles(resource, shop_rig.clock()))
+        # When Heroku asks once more, the driver is asked once more.
+        assert (await shop_rig.heroku.put(f"/{addon.id}", json={"plan": "premium"})).status_code == 200
+        await shop_rig.work()
+        resource = await shop_rig.resource(addon.id)
+        assert (resource.plan, resource.service_plan, workshop.things[resource.uuid].plan) == ("premium",) * 3
+
+    async def test_a_driver_that_breaks_down_again_and_again_keeps_the_plan(
+        self, shop_rig: Rig, workshop: Workshop, short_budget
+    ):
+        _, addon = await installed(shop_rig)
+        workshop.hold("change_plan")
+        await shop_rig.simulator.calls.change_plan(addon, "premium")
+        workshop.trouble["change_plan"] = [RuntimeError("broken")] * PATIENCE
+        await shop_rig.work(rounds=PATIENCE + 1)
+        resource = await shop_rig.resource(addon.id)
+        assert (resource.plan, resource.service_plan, workshop.things[resource.uuid].plan) == ("test",) * 3
+        async with shop_rig.context.database.transaction() as session:
+            texts = [line.text for line in await events_for_customer(session, resource.uuid)]
+        assert any(text.endswith("on the test plan again. Please try again or contact support.") for text in texts)
+        assert not [text for text in texts if "broken" in text or "Nothing was charged" in text]
+
+    async def test_a_refusal_says_nothing_of_a_plan_that_was_chosen_after_it(
+        self, shop_rig: Rig, workshop: Workshop, short_budget
+    ):
+        _, addon = await installed(shop_rig)
+        workshop.hold("change_plan")
+        await shop_rig.simulator.calls.change_plan(addon, "premium")
+        gate = workshop.hold("change_plan")
+        workshop.trouble["change_plan"] = [Refused("Remove data first.")]
+        work = asyncio.create_task(shop_rig.work())
+        await gate.arrived.wait()
+        await plan_change.move_plan(shop_rig.context, UUID(addon.id), "standard", "grace@acme.example")
+        gate.open()
+        await work
+        resource = await shop_rig.resource(addon.id)
+        assert (resource.plan, resource.service_plan, workshop.things[resource.uuid].plan) == ("standard",) * 3
+        assert "plan_change_failed" not in await shop_rig.events(addon.id)
 
     async def test_what_the_database_has_taken_the_driver_does_not_get(
         self, shop_rig: Rig, workshop: Workshop, short_budget

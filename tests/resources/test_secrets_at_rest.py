@@ -5,7 +5,6 @@ import base64
 import io
 import json
 import logging
-from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
@@ -24,16 +23,13 @@ NEW_KEY = base64.urlsafe_b64encode(b"n" * 32).decode()
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
+def log(log_as_before: None) -> io.StringIO:
     """Everything that is logged, as in production."""
-    root, before = logging.getLogger(), structlog.get_config()
-    handlers, level, stream = root.handlers, root.level, io.StringIO()
+    stream = io.StringIO()
     configure_logging("json", stream)
     structlog.configure(cache_logger_on_first_use=False)  # or loggers would remember this past the test
-    root.setLevel(logging.DEBUG)
-    yield stream
-    root.handlers, root.level = handlers, level
-    structlog.configure(**before)
+    logging.getLogger().setLevel(logging.DEBUG)
+    return stream
 
 
 async def dump(rig: Rig) -> str:

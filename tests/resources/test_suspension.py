@@ -149,8 +149,14 @@ async def test_the_operators_word_holds_however_often_the_driver_fails(sold, wor
     await suspend(rig, uuid)
     await rig.work(rounds=outcomes.PATIENCE + 2)
     assert workshop.accepts(url)
+    resource = await rig.resource(uuid)
+    assert resource.suspension_waits_since == rig.clock()
+    # Waiting is no failure; anything else counts, however politely the driver says it.
+    assert resource.failures == (0 if isinstance(trouble, Retry) else outcomes.PATIENCE + 2)
     await rig.work()
     assert not workshop.accepts(url)
+    resource = await rig.resource(uuid)
+    assert (resource.suspension_waits_since, resource.failures) == (None, 0)
     workshop.trouble["resume"] = [trouble] * (outcomes.PATIENCE + 2)
     await resume(rig, uuid)
     await rig.work(rounds=outcomes.PATIENCE + 3)
@@ -170,6 +176,42 @@ async def test_a_call_that_is_cut_off_is_made_again(sold, workshop: Workshop, is
     await rig.work()
     assert not workshop.accepts(url)
     assert await rig.jobs() == []
+
+
+@pytest.mark.parametrize("is_after", [False, True])
+async def test_what_is_taken_back_while_the_driver_works_waits_until_that_is_done(sold, workshop: Workshop, is_after):
+    rig, uuid, url = sold
+    gate = workshop.hold("suspend", is_after=is_after)
+    await suspend(rig, uuid)
+    running = asyncio.create_task(rig.work())
+    await gate.arrived.wait()
+    rig.clock.forward(seconds=1)
+    await resume(rig, uuid)
+    workshop.trouble["resume"] = [Retry("busy")]
+    gate.open()
+    await running
+    assert not workshop.accepts(url)
+    assert (await rig.resource(uuid)).suspension_waits_since == rig.clock()
+    await rig.work()
+    assert workshop.accepts(url)
+    assert (await rig.resource(uuid)).suspension_waits_since is None
+
+
+async def test_a_suspension_that_a_plan_change_has_undone_waits_until_it_is_closed_again(sold, workshop: Workshop):
+    rig, uuid, url = sold
+    gate = workshop.hold("change_plan")
+    change = asyncio.create_task(rig.heroku.put(f"/{uuid}", json={"plan": "premium"}))
+    await gate.arrived.wait()
+    await suspend(rig, uuid)
+    await rig.work()
+    assert (await rig.resource(uuid)).suspension_waits_since is None
+    gate.open()
+    assert (await change).status_code == 200
+    assert workshop.accepts(url)
+    assert (await rig.resource(uuid)).suspension_waits_since == rig.clock()
+    await rig.work()
+    assert not workshop.accepts(url)
+    assert (await rig.resource(uuid)).suspension_waits_since is None
 
 
 async def test_the_last_of_many_words_counts(sold, workshop: Workshop):

@@ -37,6 +37,7 @@ class TinyAddOn:
     requests: list[tuple[str, str, dict[str, str], Any]] = field(default_factory=list)
     answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
     before_answer: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
 
     async def answer(self, request: Request) -> Response:
         body = await request.json() if await request.body() else None
@@ -49,7 +50,9 @@ class TinyAddOn:
             "DELETE": (204, None),
         }
         status, answer = self.answers.get(request.method) or usual[request.method]
-        return Response(status_code=status) if answer is None else JSONResponse(answer, status)
+        if answer is None:
+            return Response(status_code=status, headers=self.headers)
+        return JSONResponse(answer, status, self.headers)
 
     def bodies(self, method: str) -> list[Any]:
         return [body for verb, _, _, body in self.requests if verb == method]

@@ -30,6 +30,16 @@ async def test_a_provision_request_is_herokus(sim, addon):
     assert (expires_at - sim.world.now()).total_seconds() == 300
 
 
+async def test_heroku_keeps_no_cookie_of_an_add_on(sim, addon):
+    addon.headers["Set-Cookie"] = "session=1; Path=/"
+    installed = await sim.calls.provision("shop", "basic")
+    await sim.calls.deprovision(installed)
+    assert [(method, headers.get("cookie")) for method, _, headers, _ in addon.requests] == [
+        ("POST", None),
+        ("DELETE", None),
+    ]
+
+
 async def test_log_fields_are_sent_only_when_the_manifest_requires_them(make, addon):
     sim = make(api={"requires": ["log_input", "syslog_drain"]})
     addon.answers["POST"] = (201, {"id": "x", "log_drain_url": "https://logs.example.com/"})

@@ -10,6 +10,7 @@ from app.conformance.requirement import NotApplicable, Unmet, must, should
 from app.simulator.records import AddOn, Direction, Exchange
 from app.simulator.troubles import expire_access_tokens
 
+from . import background
 from .docs import BUILDING, PLATFORM_API
 
 _NEEDS = ("provision-works", "grant-is-exchanged")
@@ -140,9 +141,9 @@ async def failing_exchange_is_repeated_with_pauses(bench: Bench) -> None:
 @should("oauth", PLATFORM_API, needs=[*_NEEDS, "expired-token-is-renewed"])
 async def revoked_tokens_are_given_up(bench: Bench) -> None:
     """When Heroku accepts neither the access token nor the refresh token, the add-on does not hammer at the door."""
-    plan, watch = await bench.plan_answered(202), _Watch(bench)
-    bench.simulator.faults.add("revoke_token", direction="platform")
-    await bench.provision(plan)
+    addon, watch = await background.draft(bench), _Watch(bench)
+    bench.simulator.faults.add("revoke_token", direction="platform", path=addon.id)
+    await background.begin(bench, addon)
     await _no_storm(bench, lambda: watch.of("tokens") + watch.of("platform"), most=_WITHOUT_END)
 
 
@@ -164,18 +165,22 @@ async def _no_storm(bench: Bench, requests: Callable[[], list[Exchange]], *, mos
 @must("oauth", PLATFORM_API, needs=[*_NEEDS, *_IN_BACKGROUND])
 async def expired_token_is_renewed(bench: Bench) -> None:
     """When Heroku answers 401 because the access token has expired, it is refreshed and the call repeated."""
-    plan = await bench.plan_answered(202)
-    bench.simulator.faults.add("expire_token", direction="platform")
-    await bench.provisioned(plan)
+    addon = await background.draft(bench)
+    bench.simulator.faults.add("expire_token", direction="platform", path=addon.id)
+    await background.begin(bench, addon)
+    await background.end(bench, addon, in_spite_of="an expired token")
 
 
 @should("oauth", PLATFORM_API, needs=[*_NEEDS, "expired-token-is-renewed"])
 async def expired_token_is_renewed_once(bench: Bench) -> None:
     """One expired token is refreshed once, however many calls find out at the same time."""
-    plan, watch = await bench.plan_answered(202), _Watch(bench)
-    bench.simulator.faults.add("expire_token", direction="platform")
-    bench.simulator.faults.add("slow", direction="platform", seconds=_OVERLAP_SECONDS)  # a call beside the first
-    _is_renewed_once(watch, await bench.provisioned(plan))
+    addon, watch = await background.draft(bench), _Watch(bench)
+    # The first call finds out when the second has found out already, if there is one beside it.
+    bench.simulator.faults.add("slow", direction="platform", path=addon.id, seconds=_OVERLAP_SECONDS)
+    bench.simulator.faults.add("expire_token", direction="platform", path=addon.id)
+    await background.begin(bench, addon)
+    await background.end(bench, addon, in_spite_of="an expired token")
+    _is_renewed_once(watch, addon)
 
 
 def _is_renewed_once(watch: _Watch, addon: AddOn) -> None:
@@ -187,12 +192,13 @@ def _is_renewed_once(watch: _Watch, addon: AddOn) -> None:
 @must("oauth", PLATFORM_API, needs=[*_NEEDS, "expired-token-is-renewed"])
 async def new_refresh_token_is_used(bench: Bench) -> None:
     """A refresh may bring a new refresh token: the next refresh uses it, for the old one is good no more."""
-    plan = await bench.plan_answered(202)
-    bench.simulator.faults.add("expire_token", direction="platform", path="/config")
-    bench.simulator.faults.add("expire_token", direction="platform", path="/actions/provision")
+    addon = await background.draft(bench)
+    for path in ("config", "actions/provision"):
+        bench.simulator.faults.add("expire_token", direction="platform", path=f"{addon.id}/{path}")
     bench.world.rotates_refresh_tokens = True
     try:
-        await bench.provisioned(plan)
+        await background.begin(bench, addon)
+        await background.end(bench, addon, in_spite_of="tokens that expired twice")
     finally:
         bench.world.rotates_refresh_tokens = False
 

@@ -1,7 +1,6 @@
 """Things that happen at once, twice, in the wrong order or in the middle of others: one uuid stays one resource."""
 
 import asyncio
-import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -99,9 +98,10 @@ async def different_requests_at_once_are_all_served(bench: Bench) -> None:
 
 async def _served_later(bench: Bench, body: dict[str, Any]) -> Answer:
     """Repeat a request that was turned away until it is served."""
-    ends_at = time.monotonic() + bench.target.patience
+    now = asyncio.get_running_loop().time
+    ends_at = now() + bench.target.patience
     while not (answer := await bench.post(body)).is_success:
-        if answer.status != 503 or time.monotonic() >= ends_at:
+        if answer.status != 503 or now() >= ends_at:
             raise Unmet("What was answered 503 is served when it is repeated.", answer.said, answer.exchange)
         await asyncio.sleep(_REPEATS_EVERY_SECONDS)
     return answer
@@ -181,6 +181,9 @@ async def deprovision_in_the_middle_of_provisioning_wins(bench: Bench) -> None:
     """A resource that is removed while it is being made is gone for good, whatever was under way."""
     addon = await _removed_meanwhile(bench)
     await _is_gone(bench, addon, "a DELETE in the middle of provisioning")
+    # What was under way may end only now, and must not bring it back.
+    await bench.until(lambda: False, within=_NOTHING_MORE_WITHIN_SECONDS)
+    await _is_gone(bench, addon, "a DELETE in the middle of provisioning, when its work had time to end")
     again = await bench.post(bench.body_of(addon), addon=addon)
     not_crashed(again, "The same POST after the DELETE")
     if again.is_success:

@@ -209,7 +209,7 @@ async def sso_survives_nonsense(bench: Bench) -> None:
         await is_refused(bench, [*rest, (f"{name}[]", "1"), (f"{name}[x]", "2")], f"with an array for {name}")
     await is_refused(bench, unsigned * 2, "with every field twice and no token")
     await is_refused(bench, right | {"resource_id": "\0", "id": "../x", "token": "é" * 40}, "with odd characters")
-    for content in (b"", b"\xff\xfe=%ff", b"%zz=%", b"&&&===", b'{"resource_id": 1}', b"a=" + b"b" * 100_000):
+    for content in (b"", b"\xff\xfe=%ff", b"%zz=%", b"&&&===", b'{"resource_id": 1}', b"a=" + b"b" * 40_000):
         answer = await Visit(bench).post_raw(content)
         if answer.status is None or not 400 <= answer.status < 500:
             raise Unmet(_REFUSED, f"What is no form: {answer.said}", answer.exchange)

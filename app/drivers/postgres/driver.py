@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 
+import psycopg
 from psycopg import AsyncConnection
 
 from app.drivers.base import Driver, Measure, Provisioned, ResourceInfo, Snippet
@@ -29,7 +30,7 @@ from app.drivers.postgres.server import (
     run,
 )
 from app.drivers.postgres.snippets import snippets
-from app.errors import Refused
+from app.errors import Refused, Retry
 
 
 class Postgres(Driver):
@@ -135,7 +136,11 @@ class Postgres(Driver):
             roles = list((await logins(admin, names)).values())
             await shut_out(admin, roles)
             for database in (names.database, names.kept):
-                await run(admin, "DROP DATABASE IF EXISTS {database} WITH (FORCE)", database=database)
+                try:
+                    await run(admin, "DROP DATABASE IF EXISTS {database} WITH (FORCE)", database=database)
+                except psycopg.errors.InsufficientPrivilege as error:
+                    # Autovacuum is in it, which only a superuser may end.
+                    raise Retry("A process of the server itself is in the database.") from error
             for role in (*roles, names.reader, names.owner):
                 await drop_role(self.server, admin, role)
 

@@ -64,7 +64,9 @@ async def logins(admin: AsyncConnection, names: Names) -> dict[int, str]:
 
 async def create_role(admin: AsyncConnection, role: str) -> None:
     """Make a role that can do nothing yet, unless it exists."""
-    if not await role_exists(admin, role):
+    if await role_exists(admin, role):
+        return
+    async with admin.transaction():  # half of it would be a role that we can neither use nor drop
         await run(admin, "CREATE ROLE {role} NOLOGIN NOINHERIT", role=role)
         if not is_superuser(admin):  # who may end its sessions and drop its things only as a member
             await run(admin, "GRANT {role} TO CURRENT_USER", role=role)

@@ -7,18 +7,17 @@ connection for each batch; `syslog+tls` ones get nothing here.
 
 import asyncio
 import base64
-import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import httpx2
 
+from app.simulator.at_work import AtWork
 from app.simulator.exchanges import Message, record_exchange
 from app.simulator.faults import Fault, Faults
 from app.simulator.records import Finding
-from app.simulator.sending import Reply, send
+from app.simulator.sending import Sender
 from app.simulator.verdicts import hint, note, problem
 from app.simulator.world import World
 
@@ -52,30 +51,16 @@ class _Outcome:
 class LogDeliveries:
     """The lines on their way to the drains. `start_due` is a background round, `deliver_due` also waits for its end."""
 
-    def __init__(
-        self,
-        world: World,
-        faults: Faults,
-        *,
-        transport: httpx2.AsyncBaseTransport | None,
-        sleep: Callable[[float], Awaitable[None]],
-    ) -> None:
+    def __init__(self, world: World, faults: Faults, sender: Sender) -> None:
         self._world = world
         self._faults = faults
-        self._transport = transport
-        self._sleep = sleep
-        self._client: httpx2.AsyncClient | None = None
+        self._sender = sender
+        self._at_work = AtWork()
         self._states: dict[str, DrainState] = {}
-        self._working: dict[str, asyncio.Task[None]] = {}
 
     async def aclose(self) -> None:
-        for task in self._working.values():
-            task.cancel()
-        await asyncio.gather(*self._working.values(), return_exceptions=True)
-        self._working.clear()
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        await self._at_work.aclose()
+        await self._sender.aclose()
 
     def state(self, drain: LogDrain) -> DrainState:
         return self._states.setdefault(drain.id, DrainState())
@@ -94,18 +79,15 @@ class LogDeliveries:
         """Set to work on every drain that has something due, and wait for none: a drain may be slow."""
         drains = self._world.log_drains
         self._states = {key: state for key, state in self._states.items() if key in drains}
-        self._working = {key: task for key, task in self._working.items() if not task.done()}
+        under_way = self._at_work.under_way()
         for drain in list(drains.values()):
-            if drain.id not in self._working and self.state(drain).due(self._world.now()):
-                self._working[drain.id] = asyncio.create_task(self._work_off(drain))
+            if drain.id not in under_way and self.state(drain).due(self._world.now()):
+                self._at_work.start(drain.id, self._work_off(drain))
 
     async def deliver_due(self) -> None:
         """Deliver what is due, waiting at most for the time of one try; the rest goes on in the background."""
         await self.start_due()
-        if self._working:
-            done, _ = await asyncio.wait(self._working.values(), timeout=_ANSWERS_WITHIN_SECONDS + 1)
-            for task in done:
-                task.result()
+        await self._at_work.wait(_ANSWERS_WITHIN_SECONDS + 1)
 
     async def _work_off(self, drain: LogDrain) -> None:
         state, now = self.state(drain), self._world.now
@@ -119,7 +101,7 @@ class LogDeliveries:
             return await _send_tcp(drain.url, b"".join(tcp_frame(line, drain.token) for line in lines))
         request = Message(_headers(drain, batch, len(lines)), b"".join(http_frame(line) for line in lines))
         fault = self._faults.take("logs", "POST", urlsplit(drain.url).path, without={"reorder"})
-        if fault is not None and fault.kind in {"rate_limit", "error", "drop"}:
+        if fault is not None and fault.is_in_the_way:
             return self._not_sent(drain, request, batch, fault)
         if fault is not None and fault.kind == "duplicate":
             outcomes = await asyncio.gather(*(self._post(drain, request, batch, fault) for _ in range(2)))
@@ -127,38 +109,32 @@ class LogDeliveries:
         return await self._post(drain, request, batch, fault)
 
     async def _post(self, drain: LogDrain, request: Message, batch: Batch, fault: Fault | None) -> _Outcome:
-        if self._client is None:
-            limits = httpx2.Timeout(_ANSWERS_WITHIN_SECONDS, connect=_CONNECTS_WITHIN_SECONDS)
-            self._client = httpx2.AsyncClient(transport=self._transport, trust_env=False, timeout=limits)
-        reply: Reply | None = None
-        trouble: str | None = None
-        at, started = self._world.now(), time.perf_counter()
-        try:
-            async with asyncio.timeout(_ANSWERS_WITHIN_SECONDS):
-                url = _without_credentials(drain.url)
-                reply = await send(self._client, "POST", url, headers=request.headers, content=request.body)
-        except (TimeoutError, httpx2.TimeoutException):
-            trouble = f"no answer within {_ANSWERS_WITHIN_SECONDS} s"
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
-            trouble = f"it could not be reached: {type(error).__name__}"
-        seconds = time.perf_counter() - started
-        if fault is not None and fault.kind == "slow":
-            await self._sleep(fault.seconds)
-            seconds += fault.seconds
-        status = None if reply is None else reply.status
+        at = self._world.now()
+        sent = await self._sender.send(
+            "POST",
+            _without_credentials(drain.url),
+            headers=request.headers,
+            content=request.body,
+            within_seconds=_ANSWERS_WITHIN_SECONDS,
+            connects_within_seconds=_CONNECTS_WITHIN_SECONDS,
+            fault=fault,
+        )
+        status = None if sent.reply is None else sent.reply.status
+        trouble = None if sent.error is None else f"it could not be reached: {type(sent.error).__name__}"
         if fault is not None and fault.kind == "lost_answer":
             status, trouble = None, "the answer was lost"
-        elif seconds > _ANSWERS_WITHIN_SECONDS:
+        elif isinstance(sent.error, TimeoutError) or sent.seconds > _ANSWERS_WITHIN_SECONDS:
             status, trouble = None, f"no answer within {_ANSWERS_WITHIN_SECONDS} s"
         outcome = _judged(status, trouble)
         findings = ([] if fault is None else [note(f"Fault: {fault}.")]) + _findings(outcome, batch)
-        answer = None if reply is None else Message(reply.headers, reply.body)
-        self._record(drain, request, None if reply is None else reply.status, answer, findings, at, seconds)
+        answer = None if sent.reply is None else Message(sent.reply.headers, sent.reply.body)
+        got = None if sent.reply is None else sent.reply.status
+        self._record(drain, request, got, answer, findings, at, sent.seconds)
         return outcome
 
     def _not_sent(self, drain: LogDrain, request: Message, batch: Batch, fault: Fault) -> _Outcome:
         """Give the outcome of a request that never reached the drain."""
-        status = {"rate_limit": 429, "error": fault.status}.get(fault.kind)
+        status = fault.status_instead
         outcome = _judged(status, "the connection was dropped" if status is None else None)
         findings = [note(f"Fault: {fault}; the request did not reach the drain."), *_findings(outcome, batch)]
         answer = None if status is None else Message({}, b"")

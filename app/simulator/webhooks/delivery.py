@@ -15,8 +15,6 @@ import base64
 import hashlib
 import hmac
 import json
-import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -24,10 +22,11 @@ from uuid import uuid4
 
 import httpx2
 
+from app.simulator.at_work import AtWork
 from app.simulator.exchanges import Message, record_exchange
 from app.simulator.faults import Fault, Faults
 from app.simulator.records import Exchange, Finding
-from app.simulator.sending import Reply, send
+from app.simulator.sending import Reply, Sender
 from app.simulator.verdicts import SHOULD_ANSWER_WITHIN_SECONDS, hint, note, problem
 from app.simulator.world import World
 
@@ -46,51 +45,33 @@ _KEPT_ATTEMPTS = 10
 class WebhookDeliveries:
     """The lines to the subscribers. `start_due` is a background round, `deliver_due` also waits for its end."""
 
-    def __init__(
-        self,
-        world: World,
-        faults: Faults,
-        *,
-        transport: httpx2.AsyncBaseTransport | None,
-        sleep: Callable[[float], Awaitable[None]],
-    ) -> None:
+    def __init__(self, world: World, faults: Faults, sender: Sender) -> None:
         self._world = world
         self._faults = faults
-        self._transport = transport
-        self._sleep = sleep
-        self._client: httpx2.AsyncClient | None = None
+        self._sender = sender
         self._at_once = asyncio.Semaphore(_MOST_AT_ONCE)
-        self._working: dict[str, asyncio.Task[None]] = {}
+        self._at_work = AtWork()
 
     async def aclose(self) -> None:
         """Stop; what was under way is delivered again by the next start."""
-        for task in self._working.values():
-            task.cancel()
-        await asyncio.gather(*self._working.values(), return_exceptions=True)
-        self._working.clear()
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        await self._at_work.aclose()
+        await self._sender.aclose()
 
     async def start_due(self) -> None:
         """Set to work on every line whose first delivery is due, and wait for none: a receiver may be slow."""
-        self._working = {key: task for key, task in self._working.items() if not task.done()}
+        under_way = self._at_work.under_way()
         heads: dict[str, WebhookDelivery] = {}
         for delivery in self._world.webhook_deliveries.values():
             if not delivery.is_finished:
                 heads.setdefault(delivery.webhook_id, delivery)
         for webhook_id, head in heads.items():
-            if webhook_id not in self._working and self._is_due(head):
-                work = self._work_off(self._world.webhooks[webhook_id])
-                self._working[webhook_id] = asyncio.create_task(work)
+            if webhook_id not in under_way and self._is_due(head):
+                self._at_work.start(webhook_id, self._work_off(self._world.webhooks[webhook_id]))
 
     async def deliver_due(self) -> None:
         """Deliver what is due, waiting at most for the time of one attempt; the rest goes on in the background."""
         await self.start_due()
-        if self._working:
-            done, _ = await asyncio.wait(self._working.values(), timeout=GIVES_UP_AFTER_SECONDS + 1)
-            for task in done:
-                task.result()
+        await self._at_work.wait(GIVES_UP_AFTER_SECONDS + 1)
 
     def _line(self, webhook: Webhook) -> list[WebhookDelivery]:
         return [one for one in deliveries_of(self._world, webhook) if not one.is_finished]
@@ -110,7 +91,7 @@ class WebhookDeliveries:
             await self._attempt(webhook, head, fault)
             return
         if len(self._line(webhook)) == 1:  # an event that comes within the fault's seconds may still overtake it
-            await self._sleep(fault.seconds)
+            await self._sender.sleep(fault.seconds)
         for delivery in reversed(self._line(webhook)[:2]):
             await self._attempt(webhook, delivery, fault)
 
@@ -126,7 +107,7 @@ class WebhookDeliveries:
         body = json.dumps(
             body_of(webhook, event, delivery, attempt.id), ensure_ascii=False, separators=(",", ":")
         ).encode()  # fmt: skip
-        if fault is not None and fault.kind in {"rate_limit", "error", "drop"}:
+        if fault is not None and fault.is_in_the_way:
             outcome = self._not_sent(webhook, body, fault)
         elif fault is not None and fault.kind == "duplicate":
             outcomes = await asyncio.gather(*(self._post(webhook, body, fault) for _ in range(2)))
@@ -153,38 +134,25 @@ class WebhookDeliveries:
         self._world.changed()
 
     async def _post(self, webhook: Webhook, body: bytes, fault: Fault | None) -> "_Outcome":
-        if self._client is None:
-            self._client = httpx2.AsyncClient(
-                transport=self._transport, trust_env=False, timeout=GIVES_UP_AFTER_SECONDS
-            )
         headers = _headers(webhook, body)
-        reply: Reply | None = None
-        error_class: str | None = None
-        findings: list[Finding] = [] if fault is None else [note(f"Fault: {fault}.")]
-        at, started = self._world.now(), time.perf_counter()
-        try:
-            async with asyncio.timeout(GIVES_UP_AFTER_SECONDS):
-                reply = await send(self._client, "POST", webhook.url, headers=headers, content=body)
-        except (TimeoutError, httpx2.TimeoutException):
-            error_class = "Timeout"
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
-            error_class = type(error).__name__
-        seconds = time.perf_counter() - started
-        if fault is not None and fault.kind == "slow":
-            await self._sleep(fault.seconds)
-            seconds += fault.seconds
-        code = None if reply is None else reply.status
-        if seconds > GIVES_UP_AFTER_SECONDS:
+        at = self._world.now()
+        sent = await self._sender.send(
+            "POST", webhook.url, headers=headers, content=body, within_seconds=GIVES_UP_AFTER_SECONDS, fault=fault
+        )
+        code = None if sent.reply is None else sent.reply.status
+        error_class = None if sent.error is None else type(sent.error).__name__
+        if isinstance(sent.error, TimeoutError) or sent.seconds > GIVES_UP_AFTER_SECONDS:
             code, error_class = None, "Timeout"
         elif fault is not None and fault.kind == "lost_answer":
             code, error_class = None, "LostAnswer"
-        findings += _findings(code, error_class, seconds)
-        exchange = self._record(webhook, Message(headers, body), reply, findings, at=at, seconds=seconds)
+        findings: list[Finding] = [] if fault is None else [note(f"Fault: {fault}.")]
+        findings += _findings(code, error_class, sent.seconds)
+        exchange = self._record(webhook, Message(headers, body), sent.reply, findings, at=at, seconds=sent.seconds)
         return _Outcome(code, error_class, exchange.id)
 
     def _not_sent(self, webhook: Webhook, body: bytes, fault: Fault) -> "_Outcome":
         """Give the outcome of a request that never reached the receiver."""
-        code = {"rate_limit": 429, "error": fault.status}.get(fault.kind)
+        code = fault.status_instead
         answer = None if code is None else Reply(code, httpx2.Headers(), b"")
         findings = [note(f"Fault: {fault}; the request did not reach the receiver.")]
         request = Message(_headers(webhook, body), body)

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from app.context import Context
 from app.errors import Refused
-from app.operations.action import Action, Order, need_name, perform
+from app.operations.action import Action, Order, need_name, offer, perform
 from app.operations.actions import ACTIONS
 from app.operators.sessions import SignedInOperator
 from app.resources.models import Resource
@@ -73,11 +73,8 @@ async def _page(
     alert: str | None = None,
     typed: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
-    why_not = action.refusal(context, resource)
-    # What cannot be done has nothing to choose; of a plan that is no longer known nobody can tell even that.
-    asked = () if why_not else action.parameters
-    parameters = [(parameter, await parameter.choices(context, resource)) for parameter in asked]
-    why_not = why_not or next((parameter.no_choices for parameter, choices in parameters if not choices), None)
+    offered = await offer(context, action, resource)
+    asked = action.parameters if offered.why_not is None else ()
     return render_page(
         request,
         operator,
@@ -85,9 +82,9 @@ async def _page(
         status,
         action=action,
         resource=resource,
-        why_not=why_not,
-        foretold=None if why_not else await action.foretell(context, resource),
-        parameters=parameters,
+        why_not=offered.why_not,
+        foretold=None if offered.why_not else await action.foretell(context, resource),
+        parameters=[(parameter, offered.choices[parameter.name]) for parameter in asked],
         alert=alert,
         typed=typed,
     )

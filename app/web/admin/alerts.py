@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Annotated, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
@@ -75,7 +76,7 @@ async def _page(
         number=sum(counts.values()),
         open_alerts=await alerts.open_alerts(context, limit=_SHOWN),
         past=past[:_PAST],
-        older=None if last is None else {"before": last.closed_at, "before_id": last.id},
+        older=None if last is None else f"{_PAGE}?{urlencode({'before': last.closed_at, 'before_id': last.id})}",
         is_top=before is None,
         ways=list(channels(context).values()),
         undelivered=await telling.undelivered(context),

@@ -33,7 +33,11 @@ Theme = Literal["light", "dark"]
 Size = Literal["wide", "narrow"]
 
 SIZES: Final[dict[Size, tuple[int, int]]] = {"wide": (560, 240), "narrow": (330, 230)}
+# In pixels: a letter, what stands left and right of the bars, a line of the legend, and a box in it with its room.
 _LETTER: Final = 7.5
+_MARGINS: Final = 75
+_LEGEND_LINE: Final = 18
+_LEGEND_BOX: Final = 23
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "Cache-Control": "private, max-age=60",
@@ -93,11 +97,17 @@ async def _table(context: Context, name: str, period: Period) -> Table:
             return make(period, growth)
 
 
-def draw(table: Table, chart: Chart, theme: Theme, size: Size) -> bytes:
+def draw(table: Table, chart: Chart, theme: Theme, size: Size) -> str:
     """The chart of a table as SVG, without a script and without a foreign address."""
     ink, line, colors = _DARK if theme == "dark" else _LIGHT
     width, height = SIZES[size]
     labels = [str(row[0]) for row in table.rows]
+    columns = [
+        column
+        for column in chart.columns or range(1, len(table.columns))
+        if any(row[column] is not None for row in table.rows)
+    ]
+    legend_columns, more_lines = _legend([table.columns[column] for column in columns], width)
     style = Style(
         background="transparent",
         plot_background="transparent",
@@ -117,16 +127,17 @@ def draw(table: Table, chart: Chart, theme: Theme, size: Size) -> bytes:
         major_label_font_size=12,
         legend_font_size=12,
         no_data_font_size=16,
-        colors=colors,
+        colors=colors * max(1, math.ceil(len(columns) / len(colors))),  # pygal draws what is beyond them in black
     )
     drawn = chart.kind(
         width=width,
-        height=height,
+        height=height + more_lines * _LEGEND_LINE,
         style=style,
         js=(),
         no_prefix=True,
         disable_xml_declaration=True,
         legend_at_bottom=True,
+        legend_at_bottom_columns=legend_columns,
         legend_box_size=10,
         show_minor_x_labels=False,
         x_labels_major_every=_label_every(labels, width),
@@ -136,20 +147,26 @@ def draw(table: Table, chart: Chart, theme: Theme, size: Size) -> bytes:
         spacing=8,
         dots_size=2,
         truncate_label=-1,
-        truncate_legend=-1,
+        truncate_legend=int((width - _MARGINS - _LEGEND_BOX) / _LETTER),
         no_data_text="Nothing in this period",
     )
     drawn.title = None
     drawn.x_labels = labels
-    columns = chart.columns or range(1, len(table.columns))
     for column in columns:
-        numbers = [row[column] for row in table.rows]
-        if any(number is not None for number in numbers):
-            drawn.add(table.columns[column], numbers, allow_interruptions=True)
-            drawn.y_labels = _ticks(table, columns, is_stacked=chart.kind is pygal.StackedBar)
+        drawn.add(table.columns[column], [row[column] for row in table.rows], allow_interruptions=True)
+        drawn.y_labels = _ticks(table, columns, is_stacked=chart.kind is pygal.StackedBar)
     drawn.add_xml_filter(_without_scripts)
-    svg: bytes = drawn.render()
+    svg: str = drawn.render()
     return svg
+
+
+def _legend(names: Sequence[str], width: int) -> tuple[int | None, int]:
+    """How many columns the legend has: pygal's choice (None), or one if a name is too long for that; and how many lines
+    it takes then beyond those that pygal would.
+    """
+    usual = math.ceil(math.sqrt(len(names)))
+    longest = max((len(name) for name in names), default=0) * _LETTER + _LEGEND_BOX
+    return (None, 0) if longest * usual <= width - _MARGINS else (1, len(names) - usual)
 
 
 def _label_every(labels: Sequence[str], width: int) -> int:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -189,7 +190,7 @@ async def _overview(
         alert=alert,
         under_way=await reconciliation.under_way(context),
         runs=runs[:_RUNS],
-        older=runs[_RUNS - 1].begun_at.isoformat() if len(runs) > _RUNS else None,
+        older=f"{_PAGE}?{urlencode({'before': runs[_RUNS - 1].begun_at})}" if len(runs) > _RUNS else None,
         is_top=before is None,
         findings=None if newest is None else await _findings(context, newest, 0),
         kinds=_KINDS,
@@ -206,7 +207,7 @@ async def _findings(context: Context, run: Reconciliation, after: int) -> dict[s
         "left": await reconciliation.open_differences(context, run.id),
         "mended": await healing.mended(context, run),
         "differences": found[:_SHOWN],
-        "more": found[_SHOWN - 1].id if len(found) > _SHOWN else None,
+        "more": f"{_PAGE}/{run.id}?after={found[_SHOWN - 1].id}" if len(found) > _SHOWN else None,
         "kinds": _KINDS,
         "repairs": REPAIRS,
         "most_kept": reconciliation.MOST_DIFFERENCES,

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from app.context import Context
 from app.errors import Gone, Refused
+from app.operations.action import Action, offer
 from app.operations.actions import ACTIONS
 from app.operations.export import why_no_export
 from app.operations.inspection import inspect
@@ -56,7 +57,7 @@ async def show(request: Request, context: OpenContext, operator: Viewer, uuid: U
         bars=[bar(usage, now) for usage in found.usage],
         chart_since=now - MEMORY,
         ago=lambda at: ago(at, now),
-        actions=_actions(context, operator, found.resource),
+        actions=await _actions(context, operator, found.resource),
         may_support=operator.actor.role >= Role.SUPPORT,
         may_export=operator.actor.role >= Role.OPERATOR and why_no_export(context, found.resource) is None,
         **_lines(lines, older, Show.ALL),
@@ -93,10 +94,10 @@ def _lines(lines: Any, older: str | None, wanted: Show) -> dict[str, Any]:
     return {"lines": lines, "older": older, "wanted": wanted, "shows": _SHOWS, "summary_of": summary}
 
 
-def _actions(context: Context, operator: SignedInOperator, resource: Resource) -> list[tuple[Any, str | None]]:
+async def _actions(context: Context, operator: SignedInOperator, resource: Resource) -> list[tuple[Action, str | None]]:
     """What the operator's role may do, each with the sentence why not now."""
     allowed = [action for action in ACTIONS.values() if operator.actor.role >= action.role]
-    return [(action, action.refusal(context, resource)) for action in allowed]
+    return [(action, (await offer(context, action, resource)).why_not) for action in allowed]
 
 
 async def the_resource(context: Context, uuid: UUID) -> Resource:
@@ -114,12 +115,15 @@ async def the_resource(context: Context, uuid: UUID) -> Resource:
 
 def state_of(resource: Resource) -> tuple[str, str]:
     """The state in words, and how good that is: `good`, `warn`, `bad`, or nothing."""
+    waits = resource.suspension_waits_since is not None
     described = [
         (resource.restored_at is not None, "Deprovisioned, restored for a while", "warn"),
         (resource.kept_until is not None, "Deprovisioned, still kept", "warn"),
         (resource.is_gone, "Deprovisioned", ""),
         (resource.state is State.PROVISIONING, "Being provisioned", "warn"),
+        (resource.suspended_at is not None and waits, "Being suspended", "bad"),
         (resource.suspended_at is not None, "Suspended", "bad"),
+        (waits, "Being resumed", "warn"),
         (resource.read_only_at is not None, "Read-only", "bad"),
         (resource.over_quota_at is not None, "Over the plan's limit", "warn"),
     ]
