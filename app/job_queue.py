@@ -112,10 +112,10 @@ class _Patience(BaseRetryStrategy):
 
     def get_retry_decision(self, *, exception: BaseException, job: QueuedJob) -> RetryDecision:
         if isinstance(exception, Retry) and exception.after is not None:
-            wait = exception.after + timedelta(seconds=random.uniform(0, 1))  # noqa: S311 - jitter is no secret
+            wait = exception.after + timedelta(seconds=random.uniform(0, 1))  # noqa: S311 - jitter is no secret # nosec B311
         else:
             longest = min(timedelta(seconds=2 ** min(job.attempts, 12)), _LONGEST_BACKOFF)
-            wait = longest * random.uniform(0.5, 1)  # noqa: S311 - as above
+            wait = longest * random.uniform(0.5, 1)  # noqa: S311 - as above # nosec B311
         return RetryDecision(retry_at=datetime.now(UTC) + wait)
 
 

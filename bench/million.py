@@ -88,7 +88,7 @@ COLUMNS: Final = (
 
 def resources(number: int, now: datetime, *, seed: int = 1, recent: bool = False) -> Iterator[Sequence[Any]]:
     """Rows of `COLUMNS`, the oldest first; with `recent` all of them from this minute."""
-    dice = random.Random(seed)  # noqa: S311 - the same rows every time are wanted
+    dice = random.Random(seed)  # noqa: S311 - the same rows are wanted # nosec B311
     names = read_names()
 
     def one(kind: str) -> str:
@@ -233,7 +233,7 @@ def _write(connection: psycopg.Connection[Any], seed: int) -> tuple[float, float
     with connection.transaction(force_rollback=True), connection.cursor() as cursor:
         started = time.perf_counter()
         for row in rows:
-            cursor.execute(f"INSERT INTO resources ({columns}) VALUES ({places})", row)  # noqa: S608 - fixed names
+            cursor.execute(f"INSERT INTO resources ({columns}) VALUES ({places})", row)  # noqa: S608 - fixed names # nosec B608
         inserted = time.perf_counter()
         for row in rows:
             cursor.execute("UPDATE resources SET unsettled_since = now() WHERE uuid = %s", (row[0],))

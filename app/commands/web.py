@@ -19,7 +19,7 @@ from app.worker import run_worker
 def web(
     host: Annotated[
         str, typer.Option(help="The address to listen on; a platform's router needs them all.")
-    ] = "0.0.0.0",
+    ] = "0.0.0.0",  # nosec B104 # as its help says
 ) -> None:
     """Answer Heroku and customers on PORT (Procfile: web)."""
     with clear_errors():

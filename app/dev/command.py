@@ -17,7 +17,7 @@ def main(words: list[str]) -> None:
         if not running and "--help" not in words:
             raise DevError("Nothing runs here: start ./run in another terminal first, or set DATABASE_URL.")
         os.environ.update(running)
-    os.execv(sys.executable, [sys.executable, "-m", "app", *words])  # noqa: S606 - our own program, no shell
+    os.execv(sys.executable, [sys.executable, "-m", "app", *words])  # noqa: S606 - our own program, no shell # nosec B606
 
 
 if __name__ == "__main__":

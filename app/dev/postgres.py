@@ -60,7 +60,7 @@ class DevPostgres:
         self.durable = durable
         self.port = port
         self._say = say
-        self._password = ""
+        self._password = ""  # nosec B105 # until the server is there
         self._lock: IO[bytes] | None = None
         self._server: subprocess.Popen[Any] | None = None
 

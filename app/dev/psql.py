@@ -22,7 +22,7 @@ def main(words: list[str]) -> None:
     address, password = without_password(url)
     if password:
         os.environ["PGPASSWORD"] = password
-    os.execv(psql, [psql, address, *words])  # noqa: S606 - a program found on this machine, no shell
+    os.execv(psql, [psql, address, *words])  # noqa: S606 - a program found on this machine, no shell # nosec B606
 
 
 def without_password(url: str) -> tuple[str, str | None]:

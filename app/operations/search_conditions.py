@@ -106,7 +106,7 @@ _DISTINCT: Final = {
             FROM value WHERE v IS NOT NULL
         )
         SELECT v FROM value WHERE v IS NOT NULL LIMIT 500
-    """)  # noqa: S608 - two fixed names
+    """)  # noqa: S608 - two fixed names # nosec B608
     for name in ("plan", "region")
 }
 

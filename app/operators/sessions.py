@@ -36,15 +36,15 @@ CHANGED: Final = "The account was changed while you signed in. Please sign in ag
 class Method(StrEnum):
     """How an operator has proved who they are."""
 
-    PASSWORD = "password"  # noqa: S105 - the word itself
-    PASSWORD_AND_CODE = "password and code"  # noqa: S105 - as above
+    PASSWORD = "password"  # noqa: S105 - the word itself # nosec B105
+    PASSWORD_AND_CODE = "password and code"  # noqa: S105 - as above # nosec B105
     OPEN_ID = "OpenID Connect"
 
 
 class Due(StrEnum):
     """What an operator has to do before anything else."""
 
-    PASSWORD = "password"  # noqa: S105 - the word itself
+    PASSWORD = "password"  # noqa: S105 - the word itself # nosec B105
     SECOND_FACTOR = "second factor"
 
 

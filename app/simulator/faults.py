@@ -29,8 +29,8 @@ KINDS: dict[Kind, str] = {
     "lost_answer": "Lost answer: the work is done, the answer never arrives",
     "duplicate": "Duplicate: the same request twice at once",
     "reorder": "Out of order: the next call about the same add-on overtakes this one",
-    "expire_token": "Expired token: the access token that comes has expired just now",
-    "revoke_token": "Revoked token: the access token that comes, and its refresh token, are no more",
+    "expire_token": "Expired token: the access token that comes has expired just now",  # nosec B105 # words about one
+    "revoke_token": "Revoked token: the access token that comes, and its refresh token, are no more",  # nosec B105 # as above
     "deprovision": "Removed meanwhile: the customer removes the add-on while it is being provisioned",
 }
 DIRECTIONS: dict[Direction, str] = {
@@ -94,8 +94,8 @@ class Fault:
             "lost_answer": "lost answer",
             "duplicate": "sent twice at once",
             "reorder": f"overtaken by the next call, or {self.seconds:g} s late",
-            "expire_token": "the access token expired just now",
-            "revoke_token": "the access token and its refresh token were revoked just now",
+            "expire_token": "the access token expired just now",  # nosec B105 # words about one
+            "revoke_token": "the access token and its refresh token were revoked just now",  # nosec B105 # as above
             "deprovision": "the customer removes the add-on meanwhile",
         }
         return detail[self.kind]

@@ -45,6 +45,6 @@ psql "${config_var}" -c "SET default_transaction_read_only = off" \\
 # or DELETE, and then give the space back (Postgres 17 and later):
 psql "${config_var}" -c "SET default_transaction_read_only = off" \\
     -c "DELETE FROM events WHERE created_at < now() - interval '90 days'" \\
-    -c "VACUUM FULL events\"""",  # noqa: S608 - an example to read
+    -c "VACUUM FULL events\"""",  # noqa: S608 - an example to read # nosec B608
         ),
     )

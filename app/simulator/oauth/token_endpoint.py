@@ -49,7 +49,7 @@ async def issue_token(request: Request) -> Response:
             "access_token": access.token,
             "refresh_token": refresh.token,
             "expires_in": int(world.oauth.access_token_lives.total_seconds()),
-            "token_type": "Bearer",
+            "token_type": "Bearer",  # nosec B105 # a word of OAuth
             "user_id": str(uuid5(NAMESPACE_DNS, f"{offer.slug}.addons.heroku.com")),
             "session_nonce": None,
         },

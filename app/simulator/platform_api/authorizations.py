@@ -102,7 +102,7 @@ def _shape(call: Call, one: Authorization) -> Shape:
         "description": one.description,
         "grant": None,
         "id": one.id,
-        "refresh_token": None,
+        "refresh_token": None,  # nosec B105 # there is none
         "scope": one.scope,
         "session": None,
         "updated_at": moment(one.updated_at),
