@@ -34,6 +34,15 @@ class State(StrEnum):
     DEPROVISIONED = "deprovisioned"
 
 
+class Hold(StrEnum):
+    """Why the previous credentials of a rotation are not retired although their overlap is over."""
+
+    # The driver says that somebody still uses them.
+    CLIENTS = "clients"
+    # Heroku has older config vars, or does not tell which it has.
+    HEROKU = "heroku"
+
+
 Secret = Literal[
     "grant",
     "access_token",
@@ -67,6 +76,18 @@ class Resource(Base):
         Index("ix_resources_retire_at", "retire_at", postgresql_where=text("retire_at IS NOT NULL")),
         Index("ix_resources_provisioning", "created_at", postgresql_where=text("state = 'provisioning'")),
         Index("ix_resources_plan_state", "plan", "state"),
+        # Whose turn it is by the schedule of a plan: see `operations/scheduled_rotation.py`.
+        Index(
+            "ix_resources_plan_credentials_at",
+            "plan",
+            "credentials_at",
+            postgresql_where=text("state = 'provisioned'"),
+        ),
+        Index(
+            "ix_resources_retirement_waits_since",
+            "retirement_waits_since",
+            postgresql_where=text("retirement_waits_since IS NOT NULL"),
+        ),
         Index("ix_resources_webhook_due_at", "webhook_due_at", postgresql_where=text("state = 'provisioned'")),
         Index(
             "ix_resources_webhook_tail",
@@ -78,6 +99,9 @@ class Resource(Base):
             "provisioned_at",
             "created_at",
             postgresql_where=text("provisioned_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_resources_log_drain_digest", "log_drain_digest", postgresql_where=text("log_drain_digest IS NOT NULL")
         ),
         Index("ix_resources_over_quota_at", "over_quota_at", postgresql_where=text("over_quota_at IS NOT NULL")),
         Index(
@@ -181,6 +205,12 @@ class Resource(Base):
     rotation_requested_at: Mapped[datetime | None]
     rotated_at: Mapped[datetime | None]
     retire_at: Mapped[datetime | None]
+    # Why the older ones go on beyond that, a `Hold`, and since when; and when somebody asked not to wait for anything.
+    retirement_waits_for: Mapped[str | None] = mapped_column(Text)
+    retirement_waits_since: Mapped[datetime | None]
+    retirement_asked_at: Mapped[datetime | None]
+    # When the current credentials were made: a plan's schedule counts from there.
+    credentials_at: Mapped[datetime | None]
     over_quota_at: Mapped[datetime | None]
     read_only_at: Mapped[datetime | None]
 
@@ -212,6 +242,8 @@ class Resource(Base):
 
     log_input_url_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     log_drain_token_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    # By which the token is found: see `log_drain.py`.
+    log_drain_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
 
     # Our subscription to Heroku's webhooks: its id there; the secret that signs them, ours before it is Heroku's; when
     # it is to be looked at next; and why it could not be had.

@@ -17,6 +17,8 @@ def upgrade() -> None:
     _upgrade_metrics()
     _upgrade_config_looks()
     _upgrade_webhooks()
+    _upgrade_logs()
+    _upgrade_rotation()
 
 
 def _upgrade_limits() -> None:
@@ -119,8 +121,46 @@ def _upgrade_config_looks() -> None:
     op.execute("UPDATE resources SET config_due_at = now() + random() * interval '1 day' WHERE state = 'provisioned'")
 
 
+def _upgrade_logs() -> None:
+    op.add_column("resources", sa.Column("log_drain_digest", sa.LargeBinary(), nullable=True))
+    op.create_index(
+        "ix_resources_log_drain_digest",
+        "resources",
+        ["log_drain_digest"],
+        postgresql_where=sa.text("log_drain_digest IS NOT NULL"),
+    )
+
+
+def _upgrade_rotation() -> None:
+    op.add_column("resources", sa.Column("retirement_waits_for", sa.Text(), nullable=True))
+    for column in ("retirement_waits_since", "retirement_asked_at", "credentials_at"):
+        op.add_column("resources", sa.Column(column, postgresql.TIMESTAMP(timezone=True), nullable=True))
+    op.execute(
+        """
+        UPDATE resources SET credentials_at = coalesce(
+            (SELECT max(at) FROM events WHERE resource_uuid = resources.uuid AND kind = 'rotated'),
+            provisioned_at, created_at
+        ) WHERE state = 'provisioned'
+        """
+    )
+    op.create_index(
+        "ix_resources_plan_credentials_at",
+        "resources",
+        ["plan", "credentials_at"],
+        postgresql_where=sa.text("state = 'provisioned'"),
+    )
+    op.create_index(
+        "ix_resources_retirement_waits_since",
+        "resources",
+        ["retirement_waits_since"],
+        postgresql_where=sa.text("retirement_waits_since IS NOT NULL"),
+    )
+
+
 def downgrade() -> None:
     op.drop_table("rate_limits")
+    _downgrade_rotation()
+    _downgrade_logs()
     _downgrade_metrics()
     _downgrade_config_looks()
     _downgrade_webhooks()
@@ -134,12 +174,28 @@ def _downgrade_metrics() -> None:
     op.drop_table("metric_counts")
 
 
+def _downgrade_logs() -> None:
+    op.drop_index(
+        "ix_resources_log_drain_digest",
+        table_name="resources",
+        postgresql_where=sa.text("log_drain_digest IS NOT NULL"),
+    )
+    op.drop_column("resources", "log_drain_digest")
+
+
 def _downgrade_webhooks() -> None:
     op.drop_index("ix_resources_webhook_tail", table_name="resources")
     op.drop_index("ix_resources_webhook_due_at", table_name="resources")
     for column in ("webhook_error", "webhook_due_at", "webhook_secret_sealed", "webhook_id"):
         op.drop_column("resources", column)
     op.drop_table("webhook_events")
+
+
+def _downgrade_rotation() -> None:
+    op.drop_index("ix_resources_retirement_waits_since", table_name="resources")
+    op.drop_index("ix_resources_plan_credentials_at", table_name="resources")
+    for column in ("credentials_at", "retirement_asked_at", "retirement_waits_since", "retirement_waits_for"):
+        op.drop_column("resources", column)
 
 
 def _downgrade_config_looks() -> None:
