@@ -235,7 +235,7 @@ async def test_who_was_shut_out_since_the_backup_does_not_come_back_and_batches_
         )  # fmt: skip
         values = {
             "id": uuid4(), "action": "suspend", "query": "shop", "reason": "Abuse", "actor": OWNER.name,
-            "role_number": 4, "created_at": now, "started_at": now, "parameters": {},
+            "ordered_by": OWNER.name, "role_number": 4, "created_at": now, "started_at": now, "parameters": {},
         }  # fmt: skip
         await session.execute(insert(Batch).values(**values))
     await reconciliation.ask(context, OWNER)
