@@ -3,7 +3,8 @@
 A word may match everything, nothing, or only what is old, and the database's guess about that may be wrong. So a page
 is looked for in up to three steps, each of which is cheap exactly when the one before it was not enough:
 
-1. Walk: of the newest few thousand resources, those that match. Words that match often fill a page with that.
+1. Walk: of the newest few thousand resources, those that match. Words that match often fill a page with that; where the
+   first of them show that it would not, the walk ends there.
 2. Index: everything that matches, found by the indexes and then sorted, unless it is more than `_HITS`.
 3. What is frequent but not among the newest: walk on, until the time-out.
 
@@ -36,6 +37,7 @@ _CHUNK: Final = 500
 _TIMEOUT: Final = timedelta(seconds=2)
 _WALK: Final = 8000
 _WALK_ALONG_PATH: Final = 2000  # whose rows lie scattered
+_SAMPLE: Final = 8  # of a walk, the part that tells whether the whole would fill a page
 _HITS: Final = 20_000
 
 _COLUMNS: Final = tuple(getattr(Resource, name) for name in Found.__dataclass_fields__)
@@ -149,7 +151,7 @@ async def _find(look: _Look, query: Query, now: datetime) -> list[Found]:
     await look.allow({})
     to_go = await ways(look.session, query, now)
     if to_go.together is not None:
-        rows = await _walk(look, to_go.together, longest=_WALK)
+        rows = await _walk_while_it_pays(look, to_go.together, longest=_WALK)
         if len(rows) == look.limit:
             return rows
     found: dict[UUID, Found] = {}
@@ -160,13 +162,21 @@ async def _find(look: _Look, query: Query, now: datetime) -> list[Found]:
 
 async def _go(look: _Look, way: Way) -> Sequence[Found]:
     """The three steps."""
-    longest = _WALK_ALONG_PATH if way.path else _WALK
-    # A way without filters is walked to its end: it passes nothing by.
-    rows = await _walk(look, way, longest=longest if way.filters else None)
-    if len(rows) == look.limit or not way.filters:
+    if not way.filters:  # walked to its end: it passes nothing by
+        return await _walk(look, way, longest=None)
+    rows = await _walk_while_it_pays(look, way, longest=_WALK_ALONG_PATH if way.path else _WALK)
+    if len(rows) == look.limit:
         return rows
     hits = await _hits(look, way)
     return await _walk(look, way, longest=None) if hits is None else hits
+
+
+async def _walk_while_it_pays(look: _Look, way: Way, *, longest: int) -> list[Found]:
+    """Fewer than a page are not all there are: the index is to be asked."""
+    rows = await _walk(look, way, longest=longest // _SAMPLE)
+    if len(rows) == look.limit or len(rows) * _SAMPLE < look.limit:
+        return rows
+    return await _walk(look, way, longest=longest)
 
 
 async def _walk(look: _Look, way: Way, *, longest: int | None) -> list[Found]:
