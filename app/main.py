@@ -14,8 +14,9 @@ from fastapi.staticfiles import StaticFiles
 from app.context import Context, open_context
 from app.operations import exchanges, metrics
 from app.operators import sessions
+from app.resources.log_drain import Intake
 from app.settings import Settings
-from app.web import admin, dashboard, health, partner_api, sso, webhooks
+from app.web import admin, dashboard, health, log_drain, partner_api, sso, webhooks
 from app.web import metrics as metrics_door
 from app.web.cookies import OPEN_ID_LIFE, SECOND_STEP_LIFE, Signer
 from app.web.errors import handle_errors
@@ -43,6 +44,7 @@ def create_app(settings: Settings, opener: ContextOpener = open_context, compani
         async with opener(settings) as context, exchanges.being_written(context), metrics.being_counted(context, "web"):
             app.state.context = context
             app.state.limits = Limits(context)
+            app.state.log_intake = Intake(context)
             beside = asyncio.create_task(companion(context)) if companion is not None else None
             if beside is not None:
                 beside.add_done_callback(_stop_if_it_died)
@@ -75,7 +77,7 @@ def create_app(settings: Settings, opener: ContextOpener = open_context, compani
     app.state.metrics_told = metrics_door.Told()
     app.state.newest_migration = health.newest_migration()
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
-    for door in (partner_api, webhooks, sso, dashboard, health, admin, metrics_door):
+    for door in (partner_api, webhooks, log_drain, sso, dashboard, health, admin, metrics_door):
         app.include_router(door.router)
     handle_errors(app)
     app.add_exception_handler(admin.SignInFirst, admin.lead_to_sign_in)

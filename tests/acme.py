@@ -19,7 +19,7 @@ from app.worker import run_worker
 MEGABYTE = 1024**2
 
 
-def acme_manifest() -> Manifest:
+def acme_manifest(*requires: str) -> Manifest:
     return Manifest.model_validate(
         {
             "id": "acme-postgres",
@@ -29,7 +29,7 @@ def acme_manifest() -> Manifest:
                 "config_vars_prefix": "ACME_POSTGRES",
                 "config_vars": ["ACME_POSTGRES_URL"],
                 "regions": ["us", "eu"],
-                "requires": ["attachable", "many_per_app"],
+                "requires": ["attachable", "many_per_app", *requires],
             },
         }
     )

@@ -3,7 +3,7 @@ test moves. No sockets between them, and nothing of ours is replaced.
 """
 
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -79,7 +79,9 @@ class TestClock:
 class Rig:
     """What a test holds in its hands."""
 
-    def __init__(self, settings: Settings, price_list: Mapping[str, Plan] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, price_list: Mapping[str, Plan] | None = None, *, requires: Sequence[str] = ()
+    ) -> None:
         self.settings = settings
         self.clock = TestClock()
         # How the OpenID provider of a test is reached; to be set before it runs.
@@ -88,7 +90,7 @@ class Rig:
         self.span_processor: Any = None
         self.app: FastAPI = create_app(settings, self._open)
         self._price_list = price_list if price_list is not None else acme_plans(settings)
-        self._manifest = acme_manifest()
+        self._manifest = acme_manifest(*requires)
         manifest = self._manifest.model_dump()
         manifest["api"] |= {"password": PASSWORD, "sso_salt": SALT}
         self.simulator = Simulator(

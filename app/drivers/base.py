@@ -19,6 +19,7 @@ from abc import ABC, abstractmethod
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -90,6 +91,25 @@ class Snippet:
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """What a customer's app, or Heroku about it, has logged.
+
+    Attributes:
+        at: when, in UTC; None if the line does not say it in a way that can be read.
+        priority: syslog's: eight times the facility, plus the severity (0 an emergency, 7 for debugging).
+        source: `app`, or `heroku` for what Heroku says, such as its router or the loss of lines (error L10).
+        process: which part of it: `web.1`, `router`, `logplex`.
+        text: without the line's end; may hold any character, and what customers' users have typed.
+    """
+
+    at: datetime | None
+    priority: int
+    source: str
+    process: str
+    text: str = field(repr=False)
+
+
 class Driver(ABC):
     """One kind of thing we sell, on the terms of one plan.
 
@@ -129,6 +149,19 @@ class Driver(ABC):
     async def in_use(self, resource: ResourceInfo) -> Mapping[int, int] | None:  # noqa: ARG002 - as `usage`
         """How many clients use each generation of the credentials now; None if that cannot be told."""
         return None
+
+    async def take_log_lines(self, resource: ResourceInfo, lines: Sequence[LogLine], *, batch: str) -> None:
+        """Take what the customer's app has logged; only if the manifest requires `syslog_drain`.
+
+        Whatever was taken when this returns, Heroku does not send again. It is cut off after four seconds; after
+        `Retry`, or any other error but `Refused`, the same lines come again, at most twice, under the same `batch`.
+        """
+        raise NotImplementedError
+
+    @property
+    def can_take_log_lines(self) -> bool:
+        """Whether it wants apps' logs: where `take_log_lines` is written."""
+        return type(self).take_log_lines is not Driver.take_log_lines
 
     async def suspend(self, resource: ResourceInfo) -> None:
         """Let nobody in any more, on open connections either; what is stored stays, and so do the credentials."""

@@ -8,6 +8,7 @@ and within `REQUEST_BUDGET`.
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,7 +21,7 @@ from app.context import Context
 from app.drivers.base import Provisioned, ResourceInfo
 from app.errors import Gone, Refused
 from app.resources.config_values import note_change
-from app.resources.models import Resource, State
+from app.resources.models import Resource, Secret, State
 from app.resources.traces import Event, PlanWithdrawal, WebhookEvent
 
 # Heroku wants an answer within three seconds. Two of them are for the driver and for what comes before it; the rest is
@@ -29,6 +30,16 @@ REQUEST_BUDGET: Final = timedelta(seconds=2)
 
 HEROKU: Final = "Heroku"
 PROGRAM: Final = "the program"
+
+# What Heroku gave us for the life of the resource.
+_HEROKUS: Final[Sequence[Secret]] = (
+    "grant",
+    "access_token",
+    "refresh_token",
+    "former_refresh_token",
+    "log_input_url",
+    "log_drain_token",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +88,11 @@ async def end_life(
     resource.config_due_at = resource.config_differs_at = None
     resource.state = State.DEPROVISIONED
     resource.deprovisioned_at = now
-    resource.rotation_requested_at = resource.rotated_at = resource.retire_at = None
-    for secret in ("grant", "access_token", "refresh_token", "log_input_url", "log_drain_token"):
+    resource.rotation_requested_at = resource.rotated_at = resource.retire_at = resource.retirement_asked_at = None
+    resource.retirement_waits_for = resource.retirement_waits_since = None
+    for secret in _HEROKUS:
         resource.seal(context.keys, secret, None)
+    resource.log_drain_digest = None
     # The webhooks' secret stays for a while: Heroku tells of the end, too, and tries for days if it is not believed.
     resource.webhook_due_at = None
     await session.execute(
@@ -193,7 +206,7 @@ async def record_provisioned(context: Context, session: AsyncSession, resource: 
     """The resource is ready and Heroku knows it, or is about to be told in this very answer."""
     now = context.clock()
     resource.state = State.PROVISIONED
-    resource.provisioned_at = now
+    resource.provisioned_at = resource.credentials_at = now
     resource.message = message
     context.watch.provisioned(resource.plan, (now - resource.created_at).total_seconds())
     text = f"Ready on the {resource.plan} plan"

@@ -47,6 +47,7 @@ Secret = Literal[
     "grant",
     "access_token",
     "refresh_token",
+    "former_refresh_token",
     "seed",
     "config",
     "details",
@@ -181,6 +182,8 @@ class Resource(Base):
     access_token_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     access_token_expires_at: Mapped[datetime | None]
     refresh_token_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    # The one that the present one has replaced, until that one has worked.
+    former_refresh_token_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     # Whoever sets this may refresh the token until that time; everyone else waits for the result.
     refresh_leased_until: Mapped[datetime | None]
 

@@ -25,6 +25,7 @@ from app.resources.lifecycle import (
     refuse_withdrawn,
     request_deadline,
 )
+from app.resources.log_drain import token_digest
 from app.resources.models import Resource, State, purpose
 
 _log = structlog.get_logger(__name__)
@@ -115,6 +116,7 @@ async def _insert(context: Context, session: AsyncSession, request: ProvisionReq
             grant_received_at=now if request.grant else None,
             log_input_url_sealed=sealed(request.log_input_url, "log_input_url"),
             log_drain_token_sealed=sealed(request.log_drain_token, "log_drain_token"),
+            log_drain_digest=token_digest(request.log_drain_token) if request.log_drain_token else None,
         )
         .on_conflict_do_nothing()
         .returning(Resource.uuid)

@@ -22,6 +22,8 @@ from app.web.errors import TooLarge, TooSlow, answer
 _log = structlog.get_logger(__name__)
 
 LARGEST_BODY: Final = 64 * 1024
+# Larger ones are taken there, so nobody's is read before they have proved who they are: the door calls `read_body`.
+_READ_BY_THEIR_DOOR: Final = frozenset({"/heroku/logs"})
 _SLOWEST_BODY_SECONDS: Final = 2.0
 # The log's status of a request whose caller left before it was answered; nobody receives it.
 _CLIENT_CLOSED: Final = 499
@@ -71,8 +73,9 @@ class EveryRequest:
 
         with _own_ids(request_id), self._watch().request(scope["method"], scope["path"]) as seen:
             try:
-                body = await _read_body(headers, receive)
-                await self._app(scope, _replay(body, receive), send_safely)
+                if scope["path"] not in _READ_BY_THEIR_DOOR:
+                    receive = _replay(await read_body(headers, receive), receive)
+                await self._app(scope, receive, send_safely)
             except ClientDisconnect:
                 status = _CLIENT_CLOSED
             except Exception as error:
@@ -116,16 +119,21 @@ def _own_ids(request_id: str) -> Iterator[None]:
         structlog.contextvars.bind_contextvars(**before)
 
 
-async def _read_body(headers: Headers, receive: Receive) -> bytes:
+async def read_body(headers: Headers, receive: Receive, most: int = LARGEST_BODY) -> bytes:
     """The whole body, read before any work begins.
 
+    Args:
+        headers: of the request.
+        receive: gives it, piece by piece.
+        most: bytes.
+
     Raises:
-        TooLarge: there is more than `LARGEST_BODY`.
+        TooLarge: there are more than `most` bytes.
         TooSlow: it is not complete within two seconds.
         ClientDisconnect: the caller left in the middle; half a request is not acted on.
     """
     length = headers.get("Content-Length", "0")
-    if length.isascii() and length.isdigit() and int(length) > LARGEST_BODY:
+    if length.isascii() and length.isdigit() and int(length) > most:
         raise TooLarge
     parts: list[bytes] = []
     size = 0
@@ -137,7 +145,7 @@ async def _read_body(headers: Headers, receive: Receive) -> bytes:
                     raise ClientDisconnect
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
-                if size > LARGEST_BODY:
+                if size > most:
                     raise TooLarge
                 if not message.get("more_body", False):
                     return b"".join(parts)

@@ -23,6 +23,7 @@ from app.errors import Gone, Retry
 from app.resources import lifecycle, plan_change, provisioning
 from app.web.dependencies import FromHeroku, OpenContext
 from app.web.errors import BadRequest
+from app.web.log_drain import drain_url
 from app.web.noting import NotedRoute, about
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -103,7 +104,7 @@ async def provision(request: Request, context: OpenContext) -> Response:
         secrets=[wanted.grant, wanted.log_input_url, wanted.log_drain_token, *_texts(wanted.options)],
     )
     async with _in_time(body.uuid):
-        return _render(await provisioning.provision(context, wanted))
+        return _render(await provisioning.provision(context, wanted), log_drain_url=drain_url(context))
 
 
 @router.put("/{uuid}")
@@ -140,8 +141,10 @@ async def _in_time(uuid: UUID) -> AsyncIterator[None]:
         raise Retry("the partner API took too long") from None
 
 
-def _render(answer: lifecycle.Answer, *, status: int | None = None) -> Response:
+def _render(answer: lifecycle.Answer, *, status: int | None = None, log_drain_url: str | None = None) -> Response:
     body: dict[str, Any] = {"id": str(answer.uuid)}
+    if log_drain_url is not None:
+        body["log_drain_url"] = log_drain_url
     if answer.config is not None:
         body["config"] = answer.config
     if answer.message is not None:

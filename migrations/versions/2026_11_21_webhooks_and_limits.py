@@ -13,6 +13,7 @@ depends_on: str | Sequence[str] | None = None
 
 
 def upgrade() -> None:
+    op.add_column("resources", sa.Column("former_refresh_token_sealed", sa.LargeBinary(), nullable=True))
     _upgrade_limits()
     _upgrade_metrics()
     _upgrade_config_looks()
@@ -158,6 +159,7 @@ def _upgrade_rotation() -> None:
 
 
 def downgrade() -> None:
+    op.drop_column("resources", "former_refresh_token_sealed")
     op.drop_table("rate_limits")
     _downgrade_rotation()
     _downgrade_logs()
