@@ -13,6 +13,8 @@ from app.drivers.base import Driver
 from app.drivers.postgres import Postgres, PostgresServer
 from app.settings import Settings
 
+# The previous credentials outlive a rotation by hours, sometimes by a day.
+SHORTEST_SCHEDULE = timedelta(days=1)
 MEGABYTE = 1024**2
 GIGABYTE = 1024**3
 
@@ -28,6 +30,8 @@ class Plan:
         is_instant: provision within Heroku's request. Only for drivers that take well under two seconds; one that is
             slower on a bad day is finished in the background.
         is_withdrawn: no new installs.
+        rotate_every: credentials that are so old are replaced by themselves, at least a day; None leaves that to
+            customers and operators. Each rotation restarts the customer's apps.
     """
 
     name: str
@@ -35,6 +39,11 @@ class Plan:
     price_cents: int = 0
     is_instant: bool = False
     is_withdrawn: bool = False
+    rotate_every: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        if self.rotate_every is not None and self.rotate_every < SHORTEST_SCHEDULE:
+            raise ValueError(f"plan {self.name}: rotate_every is shorter than a day")
 
 
 def plans(settings: Settings) -> Mapping[str, Plan]:

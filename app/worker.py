@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 
 from app.context import Context
 from app.job_queue import Periodic, remove_old_jobs, retry_stalled_jobs, worker_app
-from app.operations import batch_work, exchanges, healing, metrics, reconciliation, telling
+from app.operations import batch_work, exchanges, healing, metrics, reconciliation, scheduled_rotation, telling
 from app.operations.audit_chain import link_events
 from app.operations.audit_verification import verify_daily
 from app.resources import webhook_subscription, webhooks
@@ -43,6 +43,7 @@ def build_worker(context: Context) -> procrastinate.App:
         jobs={name: partial(run_job, context, name) for name in JOBS},
         periodic={
             "sweep": Periodic("* * * * *", lambda _: sweep(context)),
+            "rotate_due": Periodic("* * * * *", lambda _: scheduled_rotation.rotate_due(context)),
             "measure": Periodic("*/5 * * * *", lambda _: enqueue_measurements(context)),
             "batches": Periodic("* * * * * */3", lambda _: batch_work.work(context)),
             "retry_stalled": Periodic("* * * * * */10", partial(retry_stalled_jobs, silent_for=_LOST_AFTER)),

@@ -67,7 +67,9 @@ async def after_restore(context: Context, order: Order) -> Stopped:
             raise Refused("A worker is running. Stop every process first, then do this, then start them.")
         living = Resource.state == State.PROVISIONED
         jobs = await job_queue.forget_work(session, _OVERWRITING, select(cast(Resource.uuid, Text)).where(living))
-        await session.execute(update(Resource).where(living).values(rotation_requested_at=None, config_due_at=now))
+        # Nor may a schedule make credentials that Heroku, perhaps, has had for long: it counts from here.
+        afresh = {"rotation_requested_at": None, "config_due_at": now, "credentials_at": now}
+        await session.execute(update(Resource).where(living).values(afresh))
         kept = update(Resource).where(Resource.kept_until < now + _LEAST_KEPT).values(kept_until=now + _LEAST_KEPT)
         paused = (
             update(Batch)

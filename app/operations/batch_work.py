@@ -48,7 +48,7 @@ _MOST_AT_ONCE: Final = 1000
 _MINUTE: Final = timedelta(minutes=1)
 
 # What calls Heroku for no resource needs no pace.
-_WITHOUT_HEROKU: Final = ("suspend", "resume")
+_CALLS_HEROKU: Final = Batch.action.not_in(("suspend", "resume"))
 # Jobs that no action asks for.
 _BESIDES: Final = ("measure_usage", "read_app", "keep_webhook", "handle_webhooks")
 _PLAN_WENT_BACK: Final = "plan_change_failed"
@@ -102,19 +102,21 @@ async def _next_batch(context: Context, session: AsyncSession) -> Batch | None:
     under_way = await session.scalar(select(func.count()).where(begun, BatchItem.begun_at > now - _UNDER_WAY))
     if (under_way or 0) >= IN_FLIGHT:
         return None
-    calls_heroku = Batch.action.not_in(_WITHOUT_HEROKU)
-    lately = await session.scalar(
-        select(func.count()).select_from(BatchItem).join(Batch).where(BatchItem.begun_at > now - _MINUTE, calls_heroku)
-    )
     conditions: list[ColumnElement[bool]] = [
         Batch.state == BatchState.RUNNING,
         exists().where(BatchItem.batch_id == Batch.id, BatchItem.state == ItemState.WAITING),
     ]
-    if (lately or 0) >= context.settings.batch_per_minute:
-        conditions.append(~calls_heroku)
+    if await begun_lately(session, now) >= context.settings.batch_per_minute:
+        conditions.append(~_CALLS_HEROKU)
     of_batch = select(func.count()).where(BatchItem.batch_id == Batch.id, begun).correlate(Batch).scalar_subquery()
     query = select(Batch).where(*conditions).order_by(of_batch, Batch.created_at).limit(1)
     return await session.scalar(query.with_for_update(of=Batch))
+
+
+async def begun_lately(session: AsyncSession, now: datetime) -> int:
+    """With how many resources batches have begun within the last minute, where the work calls Heroku."""
+    lately = select(func.count()).select_from(BatchItem).join(Batch)
+    return int(await session.scalar(lately.where(BatchItem.begun_at > now - _MINUTE, _CALLS_HEROKU)) or 0)
 
 
 async def _begin(context: Context, session: AsyncSession, batch: Batch, actor: Actor, uuid: UUID) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import ColumnElement, func, select
 
 from app.context import Context
 from app.errors import Gone, Refused, Retry, Unauthorized
@@ -19,10 +19,10 @@ from app.operations import reconciliation, repairs
 from app.operations.action import Order
 from app.operations.models import Difference, Reconciliation
 from app.operators.roles import Actor, Role
-from app.resources.config_values import Standing, look_soon
+from app.resources.config_values import Standing
+from app.resources.delivery import config_standing, send_again
 from app.resources.lifecycle import PROGRAM, locked, record
 from app.resources.models import Resource, State
-from app.resources.traces import Event
 
 _log = structlog.get_logger(__name__)
 
@@ -112,7 +112,7 @@ async def _is_newer_at_heroku(context: Context, difference: Difference) -> bool:
     if resource is None or resource.state is not State.PROVISIONED or not resource.needs_push:
         return False
     try:
-        return await repairs.config_standing(context, resource) is Standing.UNKNOWN
+        return await config_standing(context, resource) is Standing.UNKNOWN
     except (Gone, Refused):  # nor will the push succeed; the repair itself says why
         return False
 
@@ -138,26 +138,19 @@ async def _look(context: Context, uuid: UUID) -> None:
         resource = await session.get_one(Resource, uuid)
     if resource.needs_push:
         raise Retry("a push is on its way")
-    found = await repairs.config_standing(context, resource)
+    found = await config_standing(context, resource)
     async with context.database.transaction() as session:
         version, resource = resource.config_version, await locked(session, uuid)
         if resource.is_gone or resource.config_version != version:
             return
         now = context.clock()
         resource.config_due_at = now + _EVERY
-        is_lately = exists().where(Event.resource_uuid == uuid, Event.kind == "config_resent", Event.at > now - _EVERY)
         if found is Standing.SAME:
             resource.config_differs_at = None
-        elif found is Standing.OLDER and not await session.scalar(select(is_lately)):
-            resource.config_version += 1
-            resource.config_changed_at = now
-            look_soon(resource, now)
-            if resource.retire_at is not None:  # what the apps still have must not stop before they have the new ones
-                resource.rotated_at, resource.retire_at = now, None
-            text = "Heroku did not have the newest config vars, so they are sent again"
-            record(session, uuid, now, "config_resent", PROGRAM, text)
-            await context.queue.enqueue(session, "push_config", uuid, at_most_one=True)
-        elif resource.config_differs_at is None:
+            return
+        if found is Standing.OLDER and await send_again(context, session, resource):
+            return
+        if resource.config_differs_at is None:
             resource.config_differs_at = now
             text = "Heroku has other config vars than it was sent"
             record(session, uuid, now, "config_differs", PROGRAM, text, is_for_customer=False)

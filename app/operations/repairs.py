@@ -23,7 +23,8 @@ from app.operations.models import Difference, Reconciliation
 from app.operations.service import MOVE_PLAN
 from app.operations.work import RETRY_NOW
 from app.operators.roles import Actor, Role
-from app.resources.config_values import Standing, standing
+from app.resources.config_values import Standing
+from app.resources.delivery import config_standing
 from app.resources.lifecycle import PROGRAM, locked, record
 from app.resources.models import Resource, State
 from app.resources.tokens import with_token
@@ -185,22 +186,6 @@ async def _rotate(context: Context, difference: Difference, order: Order) -> str
             (await locked(session, resource.uuid)).config_differs_at = None
         raise Over("Heroku has our config vars now.")
     return await perform(context, ROTATE, resource.uuid, order)
-
-
-async def config_standing(context: Context, resource: Resource) -> Standing:
-    """How what Heroku has stands to what it should have.
-
-    Raises:
-        Gone: Heroku does not know it.
-        Refused, Unauthorized, Retry: that could not be found out.
-    """
-    found: list[Mapping[str, str]] = []
-
-    async def look(token: str) -> None:
-        found.append(await context.heroku.config(resource.uuid, token))
-
-    await with_token(context, resource.uuid, look, is_routine=True)
-    return standing(context.keys, resource, found[-1])
 
 
 async def _row(context: Context, uuid: UUID) -> Resource:

@@ -37,7 +37,7 @@ GRANT_LIFE: Final = timedelta(minutes=5)
 # Heroku gives up an add-on that is not marked provisioned within twelve hours; we end it shortly before, so that both
 # sides agree. https://devcenter.heroku.com/articles/asynchronous-provisioning-of-add-ons
 PROVISIONING_LIMIT: Final = timedelta(hours=11, minutes=50)
-# How long the previous credentials work after Heroku has the new ones: releases and restarts take time.
+# How long the previous credentials work after Heroku has the new ones, at least: releases and restarts take time.
 ROTATION_OVERLAP: Final = timedelta(hours=2)
 
 # The kind of the event that Heroku has as provisioned what was to be given up here.
@@ -104,7 +104,7 @@ async def push_config(context: Context, uuid: UUID) -> None:
         # Also when there was nothing to push: Heroku has the new credentials then, from an answer to a plan change.
         if resource.rotated_at is not None and not resource.needs_push and resource.retire_at is None:
             resource.retire_at = context.clock() + ROTATION_OVERLAP
-            resource.rotated_at = None
+            resource.rotated_at = resource.retirement_waits_for = resource.retirement_waits_since = None
 
 
 async def announce_provisioned(context: Context, uuid: UUID) -> None:
@@ -172,26 +172,11 @@ async def rotate_service(context: Context, uuid: UUID) -> None:
         if not resource.is_gone:
             resource.generation = wanted.generation
             resource.rotation_requested_at = None
-            resource.rotated_at = context.clock()
+            resource.rotated_at = resource.credentials_at = context.clock()
             record(session, uuid, context.clock(), "rotated", PROGRAM, "New credentials made")
         await record_service(context, session, resource, provisioned, wanted)
         if not resource.is_gone:
             await context.queue.enqueue(session, "push_config", uuid)
-
-
-async def retire_service(context: Context, uuid: UUID) -> None:
-    """Stop the previous credentials, once their overlap is over."""
-    async with context.database.transaction() as session:
-        resource = await _load(session, uuid)
-    if resource.retire_at is None or resource.retire_at > context.clock():
-        return
-    wanted = resource.info(context.keys)
-    with context.watch.driver_call(wanted.plan, "retire"):
-        await context.plans[wanted.plan].driver.retire(wanted)
-    async with context.database.transaction() as session:
-        resource = await _living(session, uuid)
-        resource.retire_at = None
-        record(session, uuid, context.clock(), "retired", PROGRAM, "Previous credentials retired")
 
 
 async def report_failure(context: Context, uuid: UUID) -> None:

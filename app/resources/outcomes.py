@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import job_queue
 from app.context import Context
 from app.errors import Gone, Refused, Retry, Unauthorized
-from app.resources import jobs, removal, suspension
+from app.resources import jobs, removal, retirement, suspension
 from app.resources.app_facts import read_app
 from app.resources.jobs import SORRY
 from app.resources.lifecycle import PROGRAM, end_in_background, give_up_provisioning, locked, record
@@ -111,7 +111,7 @@ JOBS: Final[Mapping[str, Job]] = {
     "announce_provisioned": Job(jobs.announce_provisioned, _fail_announcing),
     "settle": Job(jobs.settle, _stop_settling),
     "rotate_service": Job(jobs.rotate_service, _end_rotation),
-    "retire_service": Job(jobs.retire_service, None),
+    "retire_service": Job(retirement.retire_service, None),
     "suspend_service": Job(suspension.suspend_service, None, skipped=_leave_as_is),
     "resume_service": Job(suspension.resume_service, None, skipped=_leave_as_is),
     "deprovision_service": Job(removal.deprovision_service, None),
