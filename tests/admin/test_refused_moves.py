@@ -68,6 +68,19 @@ def libpq_url(rig: Rig) -> str:
     return rig.settings.database_url.get_secret_value().replace("+psycopg", "")
 
 
+async def order_a_move_of_all(rig: Rig, *, number: int) -> UUID:
+    """Of the `number` on the test plan to the premium one; the id of the batch."""
+    return await batches.order(
+        rig.context,
+        OPERATOR,
+        action=ACTIONS["move-plan"],
+        query="plan:test",
+        parameters={"plan": "premium"},
+        reason="A larger plan for all",
+        number=number,
+    )
+
+
 async def seen(panel: Panel, uuid: str) -> str:
     return words(await panel.http.get(f"/admin/resources/{uuid}"))
 
@@ -114,15 +127,7 @@ async def test_in_a_batch_each_that_was_refused_is_on_its_plan_and_says_why(key_
     others = [await key_rig.simulator.calls.provision(app.name, "test") for _ in range(2)]
     uuids = sorted(UUID(addon.id) for addon in (first, *others))
     await key_rig.work()
-    batch_id = await batches.order(
-        key_rig.context,
-        OPERATOR,
-        action=ACTIONS["move-plan"],
-        query="plan:test",
-        parameters={"plan": "premium"},
-        reason="A larger plan for all",
-        number=3,
-    )
+    batch_id = await order_a_move_of_all(key_rig, number=3)
     await batch_work.work(key_rig.context)
     Choosy.refusals.append(TOO_FULL)
     await key_rig.work()
@@ -144,15 +149,7 @@ async def test_in_a_batch_each_that_was_refused_is_on_its_plan_and_says_why(key_
 async def test_credentials_rotated_before_the_driver_was_asked_are_on_the_terms_it_has(key_rig: Rig):
     """What many are moved by goes after what customers ask for."""
     _, addon = await installed(key_rig)
-    await batches.order(
-        key_rig.context,
-        OPERATOR,
-        action=ACTIONS["move-plan"],
-        query="plan:test",
-        parameters={"plan": "premium"},
-        reason="A larger plan for all",
-        number=1,
-    )
+    await order_a_move_of_all(key_rig, number=1)
     await batch_work.work(key_rig.context)
     await do(key_rig, "rotate", addon.id)
     Choosy.refusals.append(TOO_FULL)

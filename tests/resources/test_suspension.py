@@ -5,9 +5,10 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from httpx2 import Response
 from lives import install, installed, url_in
 from rig import Rig
-from workshop import CONFIG_VAR, Workshop
+from workshop import CONFIG_VAR, Gate, Workshop
 
 from app.errors import Gone, Refused, Retry
 from app.resources import outcomes, rotation, suspension
@@ -29,6 +30,14 @@ async def suspend(rig: Rig, uuid: UUID) -> None:
 
 async def resume(rig: Rig, uuid: UUID) -> None:
     await suspension.resume(rig.context, uuid, GRACE)
+
+
+async def begin_a_plan_change(rig: Rig, uuid: UUID, workshop: Workshop) -> tuple[Gate, asyncio.Task[Response]]:
+    """Heroku asks for it, and the driver is at work on it until the gate is opened."""
+    gate = workshop.hold("change_plan")
+    change = asyncio.create_task(rig.heroku.put(f"/{uuid}", json={"plan": "premium"}))
+    await gate.arrived.wait()
+    return gate, change
 
 
 async def test_nobody_is_let_in_until_it_is_resumed_and_then_with_the_same_credential(sold, workshop: Workshop):
@@ -104,9 +113,7 @@ async def test_a_plan_change_is_done_and_opens_nothing(sold, workshop: Workshop)
 
 async def test_a_plan_change_that_is_under_way_as_it_is_suspended_does_not_open_it(sold, workshop: Workshop):
     rig, uuid, url = sold
-    gate = workshop.hold("change_plan")
-    change = asyncio.create_task(rig.heroku.put(f"/{uuid}", json={"plan": "premium"}))
-    await gate.arrived.wait()
+    gate, change = await begin_a_plan_change(rig, uuid, workshop)
     await suspend(rig, uuid)
     await rig.work()
     assert not workshop.accepts(url)
@@ -121,9 +128,7 @@ async def test_a_plan_change_that_is_under_way_as_it_is_resumed_does_not_close_i
     rig, uuid, url = sold
     await suspend(rig, uuid)
     await rig.work()
-    gate = workshop.hold("change_plan")
-    change = asyncio.create_task(rig.heroku.put(f"/{uuid}", json={"plan": "premium"}))
-    await gate.arrived.wait()
+    gate, change = await begin_a_plan_change(rig, uuid, workshop)
     await resume(rig, uuid)
     await rig.work()
     gate.open()
@@ -199,9 +204,7 @@ async def test_what_is_taken_back_while_the_driver_works_waits_until_that_is_don
 
 async def test_a_suspension_that_a_plan_change_has_undone_waits_until_it_is_closed_again(sold, workshop: Workshop):
     rig, uuid, url = sold
-    gate = workshop.hold("change_plan")
-    change = asyncio.create_task(rig.heroku.put(f"/{uuid}", json={"plan": "premium"}))
-    await gate.arrived.wait()
+    gate, change = await begin_a_plan_change(rig, uuid, workshop)
     await suspend(rig, uuid)
     await rig.work()
     assert (await rig.resource(uuid)).suspension_waits_since is None

@@ -74,4 +74,8 @@ async def end_hoarder(admin: AsyncConnection) -> None:
     _log.error(
         "a customer's sessions are ended: they fill the server's table of locks", database=database, locks=number
     )
-    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database])
+    await admin.execute(
+        # Autovacuum holds few, and only a superuser may end it.
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'",
+        [database],
+    )
