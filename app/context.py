@@ -1,7 +1,7 @@
 """What a process holds open: the database, Heroku, the plans and their drivers. Handed down visibly, never global."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,11 +11,13 @@ from uuid import UUID
 
 import httpx2
 
+from app.app_log import AppLog
 from app.database import Database
 from app.encryption import KeyRing, check_canaries
 from app.exchanges import ExchangeBuffer
 from app.heroku import Heroku
 from app.job_queue import JobQueue
+from app.log_input import LogInput
 from app.manifest import Manifest, read_manifest
 from app.oidc import OpenId
 from app.plans import Plan, plans
@@ -57,12 +59,17 @@ class Context:
     exchanges: ExchangeBuffer
     # What this process counts and traces of its work.
     watch: Watch
+    # What is to be written into customers' apps' logs, and the way there.
+    app_log: AppLog
+    log_input: LogInput
     # Held while a sign-in of an operator is counted: many at once must not take the database's connections from Heroku.
     counting: asyncio.Lock = field(default_factory=asyncio.Lock)
     # What this process is provisioning at this moment, by uuid: see `resources/provisioning.py`.
     under_way: dict[UUID, tuple[object, asyncio.Task[Any]]] = field(default_factory=dict)
     # What this process asks Heroku at this moment for somebody's page, by uuid: see `resources/app_facts.py`.
     being_read: dict[UUID, asyncio.Task[Any]] = field(default_factory=dict)
+    # How this process gets tokens at this moment: see `resources/authorization.py`. The keys hold secrets.
+    asking: dict[Hashable, asyncio.Future[Any]] = field(default_factory=dict, repr=False)
 
 
 @asynccontextmanager
@@ -113,6 +120,11 @@ async def open_context(
         open_id = _open_id(settings, clock, open_id_transport)
         if open_id is not None:
             stack.push_async_callback(open_id.close)
+        log_input = LogInput(
+            slug=described.id, api_url=settings.heroku_api_url, transport=heroku_transport, watch=watch
+        )
+        stack.push_async_callback(log_input.close)
+        queue, requires = JobQueue(), described.api.requires
         context = Context(
             settings=settings,
             manifest=described,
@@ -120,15 +132,18 @@ async def open_context(
             heroku=heroku,
             plans=price_list if price_list is not None else plans(settings),
             keys=KeyRing.from_base64([key.get_secret_value() for key in settings.encryption_keys]),
-            queue=JobQueue(),
+            queue=queue,
             clock=clock,
             open_id=open_id,
             exchanges=exchanges,
             watch=watch,
+            app_log=AppLog(database, queue, clock, is_on="log_input" in requires),
+            log_input=log_input,
         )
         async with database.transaction() as session:
             await check_canaries(session, context.keys)
         for plan in context.plans.values():
+            plan.driver.use_app_log(context.app_log)
             await plan.driver.open()
             stack.push_async_callback(plan.driver.close)
         stack.push_async_callback(_end_reading, context)
@@ -136,9 +151,10 @@ async def open_context(
 
 
 async def _end_reading(context: Context) -> None:
-    """Let what is asked for a page come to its end: breaking off a refresh of tokens could lose them."""
-    if context.being_read:
-        _, late = await asyncio.wait(context.being_read.values(), timeout=_LAST_READING.total_seconds())
+    """Let what is asked come to its end: breaking off a refresh of tokens could lose them."""
+    asked = [*context.being_read.values(), *context.asking.values()]
+    if asked:
+        _, late = await asyncio.wait(asked, timeout=_LAST_READING.total_seconds())
         for task in late:
             task.cancel()
 

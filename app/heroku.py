@@ -105,6 +105,18 @@ class Heroku:
         """A new access token."""
         return await self._tokens(uuid, {"grant_type": "refresh_token", "refresh_token": refresh_token})
 
+    async def new_grant(self, uuid: UUID, *, slug: str, password: str) -> str:
+        """The code of another grant for an add-on whose tokens are lost: Heroku gives one to partners whom it has
+        allowed that, who prove themselves as in its partner API. `Unauthorized`, `Refused` or `Gone` to all others.
+        """
+        about = _Call(uuid=uuid, request={}, secrets=[password])
+        url = f"{self._api_url}/vendor/resources/{uuid}/oauth-grant"
+        answer = await self._call("GET", url, about, headers={"Accept": "application/json"}, auth=(slug, password))
+        try:
+            return token_text(answer["code"])
+        except (KeyError, TypeError):
+            raise Retry("Heroku answered something that is not a grant") from None
+
     async def update_config(self, uuid: UUID, access_token: str, config: Mapping[str, str]) -> None:
         """Set config vars. Cuts a release on every app the add-on is attached to, unless it is still provisioning."""
         body = {"config": [{"name": name, "value": value} for name, value in config.items()]}

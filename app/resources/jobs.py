@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
 from app.errors import Gone, Refused, Retry, Unauthorized
+from app.resources.authorization import REFUSALS, by_new_grant, keep, note_new_grant, unbroken
 from app.resources.lifecycle import (
     PROGRAM,
     give_up_provisioning,
@@ -27,7 +28,7 @@ from app.resources.lifecycle import (
 )
 from app.resources.models import Resource, State
 from app.resources.removal import deprovision_service
-from app.resources.tokens import store_tokens, with_token
+from app.resources.tokens import with_token
 from app.resources.traces import Event
 
 _log = structlog.get_logger(__name__)
@@ -54,21 +55,33 @@ async def exchange_grant(context: Context, uuid: UUID) -> None:
         is_late = resource.grant_received_at is not None and context.clock() > resource.grant_received_at + GRANT_LIFE
     if code is None or resource.has_tokens:
         return
+    await unbroken(context, ("grant", uuid), lambda: _exchange(context, uuid, code, is_late=is_late))
+
+
+async def _exchange(context: Context, uuid: UUID, code: str, *, is_late: bool) -> None:
+    is_new = False
     try:
         tokens = await context.heroku.exchange_grant(code, uuid=uuid)
-    except (Unauthorized, Refused, Gone) as error:
-        # May also mean that HEROKU_CLIENT_SECRET is wrong at the moment: worth trying as long as the grant lives.
-        if not is_late:
+    except REFUSALS as error:
+        # It may have been spent by us, and the answer lost.
+        another = await by_new_grant(context, uuid)
+        if another is None and is_late:
+            raise Refused("Heroku did not accept the authorization of this add-on in time.") from error
+        if another is None:
+            # May also mean that HEROKU_CLIENT_SECRET is wrong at the moment: worth trying as long as the grant lives.
             raise Retry(f"the grant was not accepted: {error}") from error
-        raise Refused("Heroku did not accept the authorization of this add-on in time.") from error
-    async with context.database.transaction() as session:
-        resource = await _living(session, uuid)
-        store_tokens(context, resource, tokens)
+        tokens, is_new = another, True
+
+    async def note(session: AsyncSession, resource: Resource) -> None:
         resource.seal(context.keys, "grant", None)
         now = context.clock()
         record(session, uuid, now, "grant_exchanged", PROGRAM, "Authorized by Heroku", is_for_customer=False)
+        if is_new:
+            note_new_grant(context, session, uuid)
         if context.settings.heroku_webhooks:
             await context.queue.enqueue(session, "keep_webhook", uuid, at_most_one=True, priority=-2)
+
+    await keep(context, uuid, tokens, besides=note)
 
 
 async def provision_service(context: Context, uuid: UUID) -> None:
@@ -104,6 +117,8 @@ async def push_config(context: Context, uuid: UUID) -> None:
         # Also when there was nothing to push: Heroku has the new credentials then, from an answer to a plan change.
         if resource.rotated_at is not None and not resource.needs_push and resource.retire_at is None:
             resource.retire_at = context.clock() + ROTATION_OVERLAP
+            text = "Credentials rotated: the config vars have the new ones. The previous ones work until "
+            await context.app_log.add(session, uuid, f"{text}{resource.retire_at:%Y-%m-%d %H:%M} UTC at least.")
             resource.rotated_at = resource.retirement_waits_for = resource.retirement_waits_since = None
 
 

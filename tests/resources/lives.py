@@ -1,5 +1,7 @@
 """Steps that many stories share: install as a customer does, and look at what is left."""
 
+import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rig import Rig
@@ -42,6 +44,19 @@ def our_calls(rig: Rig) -> list[str]:
     """What we have had Heroku do: verb and last part of the address, in order. Looks are left out."""
     ours = [one for one in exchanges(rig) if one.direction != "add-on" and one.method != "GET"]
     return [f"{one.method} {one.url.rsplit('/', 1)[-1]}" for one in ours]
+
+
+async def hold_tokens(rig: Rig) -> tuple[asyncio.Event, asyncio.Event]:
+    """Stop the next call of the token endpoint: it sets the first event and waits for the second."""
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(_seconds: float) -> None:
+        arrived.set()
+        await go_on.wait()
+
+    rig.simulator.app.state.parts = replace(rig.simulator.app.state.parts, sleep=wait)
+    rig.simulator.faults.add("slow", direction="tokens")
+    return arrived, go_on
 
 
 async def due_at(rig: Rig, job: str) -> datetime | None:

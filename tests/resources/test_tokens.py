@@ -1,12 +1,11 @@
 """Fresh access tokens: refreshed in time, once, by one caller, and never lost."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from lives import exchanges, installed, our_calls
+from lives import exchanges, hold_tokens, installed, our_calls
 from rig import Rig
 from sqlalchemy import update
 
@@ -32,19 +31,6 @@ async def uuid(shop_rig: Rig) -> UUID:
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waiting for another's refresh takes no real time."""
     monkeypatch.setattr("app.resources.tokens._GLANCE", timedelta(0))
-
-
-async def hold_refresh(rig: Rig) -> tuple[asyncio.Event, asyncio.Event]:
-    """Stop the next call of the token endpoint: it sets the first event and waits for the second."""
-    arrived, go_on = asyncio.Event(), asyncio.Event()
-
-    async def wait(_seconds: float) -> None:
-        arrived.set()
-        await go_on.wait()
-
-    rig.simulator.app.state.parts = replace(rig.simulator.app.state.parts, sleep=wait)
-    rig.simulator.faults.add("slow", direction="tokens")
-    return arrived, go_on
 
 
 async def test_a_token_is_used_until_five_minutes_before_its_end(shop_rig: Rig, uuid: UUID):
@@ -107,7 +93,7 @@ async def test_fifty_callers_whose_token_was_refused_make_one_refresh(shop_rig: 
 
 async def test_callers_wait_for_the_one_who_refreshes(shop_rig: Rig, uuid: UUID):
     shop_rig.clock.forward(hours=9)
-    arrived, go_on = await hold_refresh(shop_rig)
+    arrived, go_on = await hold_tokens(shop_rig)
     first = asyncio.create_task(fresh_access_token(shop_rig.context, uuid))
     await arrived.wait()
     second = asyncio.create_task(fresh_access_token(shop_rig.context, uuid))
@@ -138,12 +124,27 @@ async def test_a_refresh_that_fails_frees_the_lease(shop_rig: Rig, uuid: UUID, k
     assert refreshes(shop_rig) == 2
 
 
-async def test_a_refresh_that_is_cancelled_frees_the_lease(shop_rig: Rig, uuid: UUID):
+async def test_a_refresh_goes_on_when_its_caller_does_not_wait_for_it(shop_rig: Rig, uuid: UUID):
     shop_rig.clock.forward(hours=9)
-    arrived, _ = await hold_refresh(shop_rig)
+    arrived, go_on = await hold_tokens(shop_rig)
     caller = asyncio.create_task(fresh_access_token(shop_rig.context, uuid))
     await arrived.wait()
     caller.cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+    go_on.set()
+    await fresh_access_token(shop_rig.context, uuid)
+    assert refreshes(shop_rig) == 1
+    assert (await shop_rig.resource(uuid)).refresh_leased_until is None
+    assert shop_rig.context.asking == {}
+
+
+async def test_a_refresh_that_ends_with_its_process_frees_the_lease(shop_rig: Rig, uuid: UUID):
+    shop_rig.clock.forward(hours=9)
+    arrived, _ = await hold_tokens(shop_rig)
+    caller = asyncio.create_task(fresh_access_token(shop_rig.context, uuid))
+    await arrived.wait()
+    for asking in shop_rig.context.asking.values():
+        asking.cancel()
     await asyncio.gather(caller, return_exceptions=True)
     assert (await shop_rig.resource(uuid)).refresh_leased_until is None
 
@@ -167,7 +168,7 @@ async def test_a_refused_refresh_token_is_told_to_operators_and_tried_again_late
 
 async def test_a_resource_that_goes_during_its_refresh_keeps_no_tokens(shop_rig: Rig, uuid: UUID):
     shop_rig.clock.forward(hours=9)
-    arrived, go_on = await hold_refresh(shop_rig)
+    arrived, go_on = await hold_tokens(shop_rig)
     caller = asyncio.create_task(fresh_access_token(shop_rig.context, uuid))
     await arrived.wait()
     await lifecycle.deprovision(shop_rig.context, uuid)
