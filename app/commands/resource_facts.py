@@ -12,6 +12,7 @@ from app.operations.inspection import Inspection
 from app.operations.timeline import Line
 from app.operations.webhooks import summary
 from app.resources.models import Resource
+from app.resources.rotation import next_rotation_at
 from app.resources.traces import Event, Exchange, SignIn, WebhookEvent
 
 _RESOURCE: Final = (
@@ -44,6 +45,9 @@ async def facts(context: Context, found: Inspection) -> dict[str, Any]:
             "rotation_requested_at": resource.rotation_requested_at,
             "rotated_at": resource.rotated_at,
             "retire_at": resource.retire_at,
+            "retirement_waits_for": resource.retirement_waits_for,
+            "retirement_waits_since": resource.retirement_waits_since,
+            "next_rotation_at": next_rotation_at(found.plan, resource),
             "clients_by_generation": found.in_use and {str(name): number for name, number in found.in_use.items()},
             "details": list(found.detail_names),
         },

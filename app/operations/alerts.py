@@ -19,7 +19,7 @@ from app.context import Context
 from app.job_queue import oldest_due_age
 from app.operations import audit_log, healing, reconciliation
 from app.operations.models import Alert
-from app.resources.models import Resource, State
+from app.resources.models import Hold, Resource, State
 
 _log = structlog.get_logger(__name__)
 
@@ -30,6 +30,7 @@ FAILED_PROVISION_SHOWN: Final = timedelta(days=1)
 # Unexpected errors in a row; at twice as many the job is given up, if it is one that can be.
 MANY_FAILURES: Final = 5
 SUSPENSION_WAITS: Final = timedelta(minutes=5)
+RETIREMENT_WAITS: Final = timedelta(hours=1)
 QUEUE_WAITS: Final = timedelta(minutes=5)
 # Once open, the alert about the queue stays until the wait is shorter than this, so that it does not come and go.
 _QUEUE_IS_FINE: Final = timedelta(minutes=1)
@@ -73,6 +74,10 @@ KINDS: Final[Mapping[str, Kind]] = {
     "push_waits": Kind(
         title="Config vars wait to be pushed",
         advice="See its last error. Customers' apps may have credentials that stop working.",
+    ),
+    "retirement_waits": Kind(
+        title="Heroku may lack new credentials",
+        advice="See its config vars at Heroku. The previous credentials go on working until that is clear.",
     ),
     "config_differs": Kind(
         title="Heroku has other config vars",
@@ -135,6 +140,12 @@ _OF_RESOURCES: Final[Mapping[str, _OfResources]] = {
     "push_waits": _OfResources(
         is_met=_push_waits,
         text=lambda one: f"Heroku has had older config vars of {one.name} for more than 15 minutes.",
+    ),
+    "retirement_waits": _OfResources(
+        is_met=lambda now: and_(
+            Resource.retirement_waits_since <= now - RETIREMENT_WAITS, Resource.retirement_waits_for == Hold.HEROKU
+        ),
+        text=lambda one: f"The previous credentials of {one.name} are kept: Heroku may not have the new ones.",
     ),
     "config_differs": _OfResources(
         is_met=lambda _: and_(Resource.config_differs_at.is_not(None), Resource.state == State.PROVISIONED),

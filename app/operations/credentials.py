@@ -29,8 +29,9 @@ async def credentials_in_use(context: Context, resource: Resource) -> Mapping[in
     """How many clients use each generation of the credentials now; None if the driver cannot tell, or not in time."""
     try:
         async with asyncio.timeout(_LONGEST_LOOK.total_seconds()):
-            with context.watch.driver_call(resource.plan, "in_use"):
-                return await context.plans[resource.plan].driver.in_use(resource.info(context.keys))
+            info = resource.info(context.keys, plan=resource.service_plan)
+            with context.watch.driver_call(info.plan, "in_use"):
+                return await context.plans[info.plan].driver.in_use(info)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with the service, a page about it has to be shown
         _log.warning("cannot tell which credentials are in use", resource=str(resource.uuid), kind=type(error).__name__)
         return None
@@ -99,8 +100,9 @@ async def _foretell_rotation(_context: Context, resource: Resource) -> str:
     hours = ROTATION_OVERLAP // timedelta(hours=1)
     return (
         f"New credentials of {resource.name} are made and sent to Heroku. Every app it is attached to gets a release "
-        f"and restarts. The present credentials work for {hours} more hours after Heroku has the new ones, then "
-        "whatever still uses them is cut off."
+        f"and restarts. The present credentials work for {hours} more hours after Heroku has the new ones, and for up "
+        "to a day longer while anything is seen to use them. Then whatever still uses them is cut off; if they have "
+        "leaked, retire them before."
     )
 
 

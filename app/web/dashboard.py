@@ -18,6 +18,7 @@ from app.resources import lifecycle, rotation
 from app.resources.history import events_for_customer, show_config, sign_out, usage_since
 from app.resources.jobs import ROTATION_OVERLAP
 from app.resources.models import Resource, State
+from app.resources.retirement import LONGEST_HOLD
 from app.resources.usage import GRACE, MEMORY
 from app.web.chart import bar
 from app.web.cookies import drop_session
@@ -43,6 +44,7 @@ class Rotation(StrEnum):
     REQUESTED = "requested"
     WAITING = "waiting"
     OVERLAP = "overlap"
+    HELD = "held"
     RETIRING = "retiring"
 
 
@@ -52,7 +54,8 @@ async def show(request: Request, context: OpenContext, customer: Customer) -> Re
     notice = _NOTICES.get(request.cookies.get(_NOTICE, ""))
     response = await _page(request, context, customer, notice=notice)
     if _NOTICE in request.cookies:
-        response.delete_cookie(_NOTICE, path=_path(customer), httponly=True, samesite="strict")
+        is_https = context.settings.is_https
+        response.delete_cookie(_NOTICE, path=_path(customer), secure=is_https, httponly=True, samesite="strict")
     return response
 
 
@@ -190,8 +193,11 @@ async def _page(
         snippets=plan.driver.snippets() if plan is not None else (),
         rotation=stage,
         # Not while values are shown: they would go away by themselves. Nor for hours.
-        is_watched=values is None and stage not in {Rotation.NONE, Rotation.OVERLAP},
+        is_watched=values is None and stage not in {Rotation.NONE, Rotation.OVERLAP, Rotation.HELD},
         overlap=ROTATION_OVERLAP,
+        longest_hold=LONGEST_HOLD,
+        rotate_every=plan.rotate_every if plan is not None else None,
+        next_rotation_at=rotation.next_rotation_at(plan, resource),
         writes_end_at=None if resource.over_quota_at is None else resource.over_quota_at + GRACE,
         chart_since=now - MEMORY,
         events=events,
@@ -208,6 +214,8 @@ def _rotation(resource: Resource, now: datetime) -> Rotation:
         return Rotation.REQUESTED
     if resource.rotated_at is not None:
         return Rotation.WAITING
+    if resource.retire_at is not None and resource.retirement_waits_for and resource.retirement_asked_at is None:
+        return Rotation.HELD
     if resource.retire_at is not None:
         return Rotation.OVERLAP if now < resource.retire_at else Rotation.RETIRING
     return Rotation.NONE

@@ -5,7 +5,7 @@ Its config names the plan and the credential, so that a wrong or late one is see
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -48,6 +48,8 @@ class Workshop(Driver):
         self.calls: list[str] = []
         self.trouble: defaultdict[str, list[BaseException]] = defaultdict(list)
         self.used, self.limit = 0, 100
+        # By generation, of whatever thing; None: it cannot tell.
+        self.clients: dict[int, int] | None = None
         self._gates: defaultdict[str, list[Gate]] = defaultdict(list)
 
     def hold(self, verb: str, *, is_after: bool = False) -> Gate:
@@ -87,6 +89,10 @@ class Workshop(Driver):
     async def usage(self, resource: ResourceInfo) -> Sequence[Measure]:
         await self._end(await self._begin("usage"))
         return (Measure(name="storage", used=self.used, limit=self.limit, unit="bytes", enforced=True),)
+
+    async def in_use(self, _resource: ResourceInfo) -> Mapping[int, int] | None:
+        await self._end(await self._begin("in_use"))
+        return self.clients
 
     async def restrict(self, resource: ResourceInfo, *, read_only: bool) -> None:
         gate = await self._begin("restrict")

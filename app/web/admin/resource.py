@@ -17,7 +17,9 @@ from app.operations.timeline import Show, timeline
 from app.operations.webhooks import summary
 from app.operators.roles import Role
 from app.operators.sessions import SignedInOperator
+from app.resources import rotation
 from app.resources.models import Resource, State
+from app.resources.retirement import LONGEST_HOLD
 from app.resources.usage import MEMORY
 from app.web.admin.access import Viewer
 from app.web.admin.pages import render_page
@@ -57,6 +59,9 @@ async def show(request: Request, context: OpenContext, operator: Viewer, uuid: U
         bars=[bar(usage, now) for usage in found.usage],
         chart_since=now - MEMORY,
         ago=lambda at: ago(at, now),
+        next_rotation_at=rotation.next_rotation_at(found.plan, found.resource),
+        why_no_scheduled_rotation=rotation.why_no_scheduled_rotation(found.resource),
+        longest_hold=LONGEST_HOLD,
         actions=await _actions(context, operator, found.resource),
         may_support=operator.actor.role >= Role.SUPPORT,
         may_export=operator.actor.role >= Role.OPERATOR and why_no_export(context, found.resource) is None,
