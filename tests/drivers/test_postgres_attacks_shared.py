@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
+from itertools import count
 
 import psycopg
 import pytest
@@ -13,6 +14,15 @@ from app.drivers.postgres import guard
 from app.errors import Refused
 
 FILL_THE_TABLE_OF_LOCKS = "DO $$ BEGIN FOR i IN 1..10000000 LOOP PERFORM pg_advisory_lock(i); END LOOP; END $$"
+
+
+async def take_what_was_set_free(customer) -> None:
+    """A statement that ends for want of room gives back the last that it took."""
+    for key in count(20_000_000):
+        try:
+            await customer.execute("SELECT pg_advisory_lock(%s)", [key])
+        except psycopg.errors.OutOfMemory:
+            return
 
 
 @pytest.fixture
@@ -152,6 +162,9 @@ class TestLocks:
         customer = await session(attacker.url)
         with suppress(psycopg.errors.OutOfMemory, psycopg.OperationalError):
             await customer.execute(FILL_THE_TABLE_OF_LOCKS)
+            pytest.fail("There is room for ten million locks.")
+        with suppress(psycopg.OperationalError):
+            await take_what_was_set_free(customer)
         async with asyncio.timeout(30):
             while not await can_connect(victim.url):
                 await asyncio.sleep(0.01)
@@ -162,6 +175,16 @@ class TestLocks:
         working.cancel()
         with suppress(asyncio.CancelledError):
             await working
+
+    async def test_are_ended_also_when_there_is_no_room_for_one_more(self, attacker, session):
+        customer = await session(attacker.url)
+        async with guard.lookout(attacker.driver.server) as ours:
+            with suppress(psycopg.errors.OutOfMemory):
+                await customer.execute(FILL_THE_TABLE_OF_LOCKS)
+            await take_what_was_set_free(customer)
+            await guard.end_hoarder(ours)
+        with pytest.raises(psycopg.OperationalError):
+            await customer.execute("SELECT 1")
 
     async def test_as_many_as_a_large_program_takes_are_left_alone(self, attacker, session, admin):
         customer = await session(attacker.url)

@@ -2,11 +2,13 @@
 
 Postgres has one table of locks for all databases, and whoever may log in may fill it within a second, with advisory
 locks for instance. From then on nobody can connect any more, the administrator included: a login takes a lock. So a
-connection is held open that looks again and again, and ends the sessions of whoever holds the most.
+connection is held open that looks again and again, and ends the sessions of whoever holds the most. To look takes
+locks as well; so what is looked at stays locked from the first time on, in a transaction that never ends.
 """
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Final, NoReturn
 
@@ -23,7 +25,6 @@ EVERY: Final = timedelta(seconds=5)
 # Of what the server promises to have room for; it has some more.
 _FULL: Final = 0.75
 
-# Needs no room in the table of locks itself: it reads the server's memory, and few enough catalogs.
 _HOARDER: Final = """
     WITH held AS (
         SELECT datname, count(*) AS number FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT fastpath
@@ -54,7 +55,7 @@ async def _look_for_ever(server: PostgresServer) -> NoReturn:
     is_checked = False
     while True:
         with suppress(psycopg.Error, OSError):
-            async with server.connect() as admin:
+            async with lookout(server) as admin:
                 if not is_checked and not server.is_on_this_machine:
                     is_checked = True
                     for sentence in await weaknesses(admin):
@@ -65,8 +66,23 @@ async def _look_for_ever(server: PostgresServer) -> NoReturn:
         await asyncio.sleep(EVERY.total_seconds())
 
 
+@asynccontextmanager
+async def lookout(server: PostgresServer) -> AsyncIterator[AsyncConnection]:
+    """A connection for `end_hoarder` that needs no lock any more. Between two looks its transaction keeps no snapshot,
+    so it holds back no vacuum.
+    """
+    async with server.connect() as admin:
+        await admin.execute("SET idle_in_transaction_session_timeout = 0")
+        async with admin.transaction():
+            # Who may end whose session is remembered until somebody changes a role, and then read here.
+            await admin.execute("SELECT FROM pg_auth_members, pg_roles LIMIT 1")
+            await end_hoarder(admin)
+            yield admin
+
+
 async def end_hoarder(admin: AsyncConnection) -> None:
     """If the table of locks is nearly full, end all sessions of the sold database that has the most of it."""
+    await admin.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees the sessions of its first look
     found = await (await admin.execute(_HOARDER, [SOLD_DATABASES, _FULL])).fetchone()
     if found is None:
         return
