@@ -12,6 +12,8 @@ plans.py        what you sell: plan name -> driver and its terms           <- yo
 heroku.py       how we call Heroku: tokens, config vars, actions
 outgoing.py     calls to addresses that somebody else chose: never into a private network
 heroku_answers.py  how its answers are read
+log_input.py    how we write into the logs of customers' apps
+app_log.py      what is to be written there
 oidc.py         how operators come in by the partner's OpenID provider
 telemetry/      what is measured of all that: metrics, traces
 exchanges.py    what Heroku and we say to each other, until it is written down

@@ -19,7 +19,7 @@ from app.job_queue import Periodic, remove_old_jobs, retry_stalled_jobs, worker_
 from app.operations import batch_work, exchanges, healing, metrics, reconciliation, scheduled_rotation, telling
 from app.operations.audit_chain import link_events
 from app.operations.audit_verification import verify_daily
-from app.resources import webhook_subscription, webhooks
+from app.resources import log_writing, webhook_subscription, webhooks
 from app.resources.outcomes import JOBS, run_job
 from app.resources.sweep import enqueue_measurements, sweep
 from app.web import limit_storage
@@ -50,6 +50,7 @@ def build_worker(context: Context) -> procrastinate.App:
             "forget_limits": Periodic("* * * * *", lambda _: limit_storage.prune(context)),
             "webhooks": Periodic("* * * * *", lambda _: webhook_subscription.enqueue_looks(context)),
             "forget_webhooks": Periodic("37 * * * *", lambda _: webhooks.forget(context)),
+            "forget_log_lines": Periodic("57 * * * *", lambda _: log_writing.forget(context)),
             "forget_exchanges": Periodic("47 * * * *", lambda _: exchanges.prune(context)),
             "link_audit": Periodic("* * * * * */10", lambda _: link_events(context)),
             "alerts": Periodic("* * * * *", lambda _: telling.watch(context)),

@@ -4,6 +4,7 @@ from alembic import context
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
+import app.app_log
 import app.operations.models
 import app.operators.models
 import app.resources.models

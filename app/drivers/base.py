@@ -20,7 +20,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 
@@ -108,6 +108,17 @@ class LogLine:
     source: str
     process: str
     text: str = field(repr=False)
+
+
+class AppLog(Protocol):
+    """The logs of customers' apps, for writing. What is written there, all of the app's developers read."""
+
+    async def write(self, uuid: UUID, text: str) -> None:
+        """Have one line or several appear in the log of the app that pays for the resource `uuid`, soon and perhaps.
+
+        Nothing is written unless the manifest requires `log_input`. Nobody waits for Heroku, and nothing fails when a
+        line is lost: it is for what a customer should know, without secrets, and not for every request.
+        """
 
 
 class Driver(ABC):
@@ -215,6 +226,9 @@ class Driver(ABC):
 
         By default there is nothing to watch.
         """
+
+    def use_app_log(self, app_log: AppLog) -> None:
+        """Called once before `open`: keep it to write into the logs of customers' apps."""
 
     async def open(self) -> None:
         """Called once before the first use in a process, for clients and pools."""

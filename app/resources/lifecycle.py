@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -210,7 +210,7 @@ async def record_provisioned(context: Context, session: AsyncSession, resource: 
     resource.message = message
     context.watch.provisioned(resource.plan, (now - resource.created_at).total_seconds())
     text = f"Ready on the {resource.plan} plan"
-    record(session, resource.uuid, now, "provisioned", PROGRAM, text, plan_after=resource.plan)
+    await tell(context, session, resource.uuid, now, "provisioned", PROGRAM, text, plan_after=resource.plan)
     await measure_soon(context, session, resource.uuid)
     await context.queue.enqueue(session, "read_app", resource.uuid, at_most_one=True, priority=-2)
 
@@ -229,6 +229,14 @@ async def refuse_withdrawn(session: AsyncSession, plan: str) -> None:
     sentence = await session.scalar(select(PlanWithdrawal.sentence).where(PlanWithdrawal.plan == plan))
     if sentence is not None:
         raise Refused(sentence)
+
+
+async def tell(
+    context: Context, session: AsyncSession, uuid: UUID, at: datetime, kind: str, actor: str, text: str, **more: Any
+) -> None:
+    """Add a line to the history as `record` does, and have customers read it in their app's log as well."""
+    record(session, uuid, at, kind, actor, text, **more)
+    await context.app_log.add(session, uuid, text)
 
 
 def record(

@@ -17,7 +17,8 @@ from app.errors import Gone, Refused, Retry, Unauthorized
 from app.resources import jobs, removal, retirement, suspension
 from app.resources.app_facts import read_app
 from app.resources.jobs import SORRY
-from app.resources.lifecycle import PROGRAM, end_in_background, give_up_provisioning, locked, record
+from app.resources.lifecycle import PROGRAM, end_in_background, give_up_provisioning, locked, record, tell
+from app.resources.log_writing import write_log
 from app.resources.models import Resource, State
 from app.resources.plan_change import take_back_move
 from app.resources.usage import measure_usage
@@ -68,7 +69,7 @@ async def _stop_settling(context: Context, session: AsyncSession, resource: Reso
 async def _end_rotation(context: Context, session: AsyncSession, resource: Resource, _reason: str) -> None:
     resource.rotation_requested_at = None
     text = "The rotation did not succeed. The present credentials keep working; please try again or contact support."
-    record(session, resource.uuid, context.clock(), "rotation_failed", PROGRAM, text)
+    await tell(context, session, resource.uuid, context.clock(), "rotation_failed", PROGRAM, text)
 
 
 async def _end_here(context: Context, session: AsyncSession, resource: Resource, reason: str) -> None:
@@ -119,6 +120,7 @@ JOBS: Final[Mapping[str, Job]] = {
     "report_failure": Job(jobs.report_failure, _end_here),
     "measure_usage": Job(measure_usage, _leave_as_is),
     "read_app": Job(read_app, _leave_as_is),
+    "write_log": Job(write_log, _leave_as_is),
     "keep_webhook": Job(keep_webhook, _leave_as_is),
     "handle_webhooks": Job(handle_webhooks, fail_waiting),
 }

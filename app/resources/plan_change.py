@@ -19,10 +19,10 @@ from app.resources.lifecycle import (
     PROGRAM,
     Answer,
     locked,
-    record,
     record_service,
     refuse_withdrawn,
     request_deadline,
+    tell,
 )
 from app.resources.models import Resource, State
 
@@ -47,7 +47,7 @@ async def change_plan(context: Context, uuid: UUID, name: str) -> Answer:
             return Answer(uuid=uuid, config=_known_config(context, resource))
         await refuse_withdrawn(session, name)
         if resource.state is State.PROVISIONING:
-            _record_plan(context, session, resource, name)
+            await _record_plan(context, session, resource, name)
             await context.queue.enqueue(session, "settle", uuid, at_most_one=True)
             return Answer(uuid=uuid, message=f"Your add-on is being provisioned with the {name} plan.")
         resource.unsettled_since = context.clock()
@@ -105,7 +105,8 @@ async def move_plan(
         if name not in plans_to_move_to(context, resource):
             raise Refused(f"It cannot be moved to the plan {name[:60]!r}.")
         text = f"Plan changed from {resource.plan} to {name} by support"
-        record(
+        await tell(
+            context,
             session,
             uuid,
             context.clock(),
@@ -141,7 +142,7 @@ async def take_back_move(
     text += refusal or "Please try again or contact support."
     now = context.clock()
     kind = "plan_change_failed"
-    record(session, resource.uuid, now, kind, PROGRAM, text, plan_before=wanted, plan_after=kept)
+    await tell(context, session, resource.uuid, now, kind, PROGRAM, text, plan_before=wanted, plan_after=kept)
     resource.plan = kept
     # What was tried may have left the service on the terms of either.
     await context.queue.enqueue(session, "settle", resource.uuid, at_most_one=True)
@@ -152,7 +153,7 @@ async def _plan_changed(context: Context, wanted: ResourceInfo, provisioned: Pro
     async with context.database.transaction() as session:
         resource = await locked(session, wanted.uuid)
         if not resource.is_gone:
-            _record_plan(context, session, resource, wanted.plan)
+            await _record_plan(context, session, resource, wanted.plan)
             # Another change may have been at work meanwhile: applying the recorded plan once more settles which won.
             await context.queue.enqueue(session, "settle", wanted.uuid, at_most_one=True)
         was_behind = resource.needs_push
@@ -171,14 +172,15 @@ async def _settle_later(context: Context, uuid: UUID, *, plan: str | None = None
     async with context.database.transaction() as session:
         resource = await locked(session, uuid)
         if plan is not None and not resource.is_gone:
-            _record_plan(context, session, resource, plan)
+            await _record_plan(context, session, resource, plan)
         await context.queue.enqueue(session, "settle", uuid, at_most_one=True)
 
 
-def _record_plan(context: Context, session: AsyncSession, resource: Resource, name: str) -> None:
+async def _record_plan(context: Context, session: AsyncSession, resource: Resource, name: str) -> None:
     text = f"Plan changed from {resource.plan} to {name}"
     is_counted = resource.state is State.PROVISIONED
-    record(
+    await tell(
+        context,
         session,
         resource.uuid,
         context.clock(),

@@ -15,7 +15,7 @@ from app.context import Context
 from app.errors import Gone, Refused, Retry, Unauthorized
 from app.resources.config_values import Standing
 from app.resources.delivery import config_standing, send_again
-from app.resources.lifecycle import PROGRAM, locked, record
+from app.resources.lifecycle import PROGRAM, locked, tell
 from app.resources.models import Hold, Resource
 
 _log = structlog.get_logger(__name__)
@@ -57,7 +57,7 @@ async def retire_service(context: Context, uuid: UUID) -> None:
         text = "Previous credentials retired" + (", after a day of waiting" if is_last else "")
         resource.retire_at = resource.retirement_asked_at = None
         resource.retirement_waits_for = resource.retirement_waits_since = None
-        record(session, uuid, context.clock(), "retired", PROGRAM, text)
+        await tell(context, session, uuid, context.clock(), "retired", PROGRAM, text)
 
 
 async def _why_wait(context: Context, resource: Resource) -> tuple[Hold | None, bool]:
@@ -114,7 +114,7 @@ async def _wait(context: Context, seen: Resource, hold: Hold, *, is_older: bool)
             return  # changed meanwhile: whoever did that has asked for what is next, or the sweep does
         now = context.clock()
         if resource.retirement_waits_for != hold:
-            record(session, resource.uuid, now, "retirement_waits", PROGRAM, _TEXTS[hold])
+            await tell(context, session, resource.uuid, now, "retirement_waits", PROGRAM, _TEXTS[hold])
         resource.retirement_waits_for = hold
         resource.retirement_waits_since = resource.retirement_waits_since or now
         if not is_older or not await send_again(context, session, resource):

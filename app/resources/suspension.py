@@ -12,7 +12,7 @@ from uuid import UUID
 
 from app.context import Context
 from app.errors import Gone, Refused
-from app.resources.lifecycle import locked, record
+from app.resources.lifecycle import locked, tell
 from app.resources.models import Resource, State
 
 SUSPENDED: Final = "This add-on is suspended. Please contact support."
@@ -45,7 +45,7 @@ async def suspend(
         now = context.clock()
         resource.suspended_at = resource.suspension_waits_since = now
         text = "Suspended: the service lets nobody in; what is stored is kept"
-        record(session, uuid, now, "suspended", actor, text, operator_id=operator_id, reason=reason)
+        await tell(context, session, uuid, now, "suspended", actor, text, operator_id=operator_id, reason=reason)
         await context.queue.enqueue(session, "suspend_service", uuid, at_most_one=True, priority=1)
 
 
@@ -67,7 +67,7 @@ async def resume(
         now = context.clock()
         resource.suspended_at, resource.suspension_waits_since = None, now
         text = "Resumed: the service works again, with the same credentials"
-        record(session, uuid, now, "resumed", actor, text, operator_id=operator_id, reason=reason)
+        await tell(context, session, uuid, now, "resumed", actor, text, operator_id=operator_id, reason=reason)
         await context.queue.enqueue(session, "resume_service", uuid, at_most_one=True, priority=1)
 
 

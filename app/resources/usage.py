@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
 from app.drivers.base import Measure
-from app.resources.lifecycle import PROGRAM, locked, record
+from app.resources.lifecycle import PROGRAM, locked, tell
 from app.resources.models import Resource, State
 from app.resources.traces import Reading
 
@@ -43,7 +43,7 @@ async def measure_usage(context: Context, uuid: UUID) -> None:
         resource = await locked(session, uuid)
         if resource.state is State.PROVISIONED:
             await _store(context, session, resource, measures)
-            _record_quota(context, session, resource, is_over=is_over, is_read_only=is_read_only)
+            await _record_quota(context, session, resource, is_over=is_over, is_read_only=is_read_only)
 
 
 async def _store(context: Context, session: AsyncSession, resource: Resource, measures: Sequence[Measure]) -> None:
@@ -64,7 +64,7 @@ async def _store(context: Context, session: AsyncSession, resource: Resource, me
     await session.execute(delete(Reading).where(Reading.resource_uuid == resource.uuid, Reading.at < now - MEMORY))
 
 
-def _record_quota(
+async def _record_quota(
     context: Context, session: AsyncSession, resource: Resource, *, is_over: bool, is_read_only: bool
 ) -> None:
     now, uuid = context.clock(), resource.uuid
@@ -72,14 +72,16 @@ def _record_quota(
         resource.over_quota_at = now
         minutes = int(GRACE / timedelta(minutes=1))
         text = f"Over the plan's storage limit. Writes will be refused in {minutes} minutes unless there is room again."
-        record(session, uuid, now, "over_quota", PROGRAM, text)
+        await tell(context, session, uuid, now, "over_quota", PROGRAM, text)
     if is_read_only and resource.read_only_at is None:
         resource.read_only_at = now
         text = "Still over the plan's storage limit: writes are refused. Delete data or choose a larger plan."
-        record(session, uuid, now, "writes_refused", PROGRAM, text)
+        await tell(context, session, uuid, now, "writes_refused", PROGRAM, text)
     if not is_over and resource.read_only_at is not None:
         resource.read_only_at = None
-        record(session, uuid, now, "writes_restored", PROGRAM, "Below the plan's storage limit again: writes work")
+        await tell(
+            context, session, uuid, now, "writes_restored", PROGRAM, "Below the plan's storage limit again: writes work"
+        )
     if not is_over and resource.over_quota_at is not None:
         resource.over_quota_at = None
-        record(session, uuid, now, "below_quota", PROGRAM, "Below the plan's storage limit again")
+        await tell(context, session, uuid, now, "below_quota", PROGRAM, "Below the plan's storage limit again")

@@ -123,6 +123,17 @@ def _upgrade_config_looks() -> None:
 
 
 def _upgrade_logs() -> None:
+    op.create_table(
+        "unsent_log_lines",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("resource_uuid", sa.Uuid(), nullable=False),
+        sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["resource_uuid"], ["resources.uuid"], name=op.f("fk_unsent_log_lines_resource_uuid")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_unsent_log_lines")),
+    )
+    op.create_index("ix_unsent_log_lines_resource_uuid_id", "unsent_log_lines", ["resource_uuid", "id"])
+    op.create_index("ix_unsent_log_lines_at", "unsent_log_lines", ["at"])
     op.add_column("resources", sa.Column("log_drain_digest", sa.LargeBinary(), nullable=True))
     op.create_index(
         "ix_resources_log_drain_digest",
@@ -177,6 +188,7 @@ def _downgrade_metrics() -> None:
 
 
 def _downgrade_logs() -> None:
+    op.drop_table("unsent_log_lines")
     op.drop_index(
         "ix_resources_log_drain_digest",
         table_name="resources",
