@@ -5,7 +5,7 @@ and repeats nothing. An item is over when nothing that was enqueued for its reso
 
 A batch must leave room for customers. Its jobs go after theirs; only so many of its resources are under way at once;
 and it begins no more of them a minute than `BATCH_PER_MINUTE` says, because Heroku limits the calls of an account to
-4,500 an hour, refilled by about 75 a minute, and a rotation takes one or two.
+4,500 an hour, refilled by about 75 a minute, and a rotation takes two.
 https://devcenter.heroku.com/articles/platform-api-reference#rate-limits
 """
 
