@@ -45,16 +45,18 @@ async def find(
     Args:
         context: as everywhere.
         status: one of `STATUSES`, or empty.
-        kind: such as `api:app`, or empty.
+        kind: one of `KINDS`, or empty.
         resource: whose.
         before: the id of the last one of the page before.
         limit: how many.
 
     Raises:
-        Refused: there is no such status.
+        Refused: there is no such status, or Heroku tells nothing of such a kind.
     """
     if status and status not in STATUSES:
         raise Refused(f"There is no status {status[:50]}. There are: {', '.join(STATUSES)}.")
+    if kind and kind not in KINDS:
+        raise Refused(f"Nothing is told about {kind[:50]}. There are: {', '.join(KINDS)}.")
     query = select(WebhookEvent, Resource.name).join(Resource, Resource.uuid == WebhookEvent.resource_uuid)
     for is_asked, condition in (
         (bool(status), WebhookEvent.status == status),

@@ -33,6 +33,8 @@ _CSP: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
     " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
+# All that caches may keep unasked: who uses a machine next sees no page, and no refusal, of who used it before.
+_FILES: Final = "/static/"
 _SAFETY: Final = {
     "Content-Security-Policy": _CSP,
     "X-Content-Type-Options": "nosniff",
@@ -69,6 +71,8 @@ class EveryRequest:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 self._add_headers(message, request_id)
+                if not scope["path"].startswith(_FILES):
+                    MutableHeaders(scope=message).setdefault("Cache-Control", "no-store")
             await send(message)
 
         with _own_ids(request_id), self._watch().request(scope["method"], scope["path"]) as seen:

@@ -55,7 +55,8 @@ def render_page(
         **values,
     )
     if _NOTICE in request.cookies:
-        response.delete_cookie(_NOTICE, path=PATH, httponly=True, samesite="strict")
+        is_https = request.app.state.context.settings.is_https
+        response.delete_cookie(_NOTICE, path=PATH, secure=is_https, httponly=True, samesite="strict")
     return response
 
 
