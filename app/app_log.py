@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 
 # Of one resource, while Heroku takes none.
 MOST_WAITING: Final = 1_000
-# After whatever else is to be done for the resource.
+# After whatever else is to be done.
 _PRIORITY: Final = -3
 
 
@@ -57,7 +57,7 @@ class AppLog:
             return
         session.add(UnsentLine(resource_uuid=uuid, at=self._clock(), text=text.replace("\0", " ")))
         await session.flush()
-        await self._queue.enqueue(session, "write_log", uuid, at_most_one=True, priority=_PRIORITY)
+        await self._queue.enqueue(session, "write_log", uuid, at_most_one=True, priority=_PRIORITY, is_apart=True)
 
     async def write(self, uuid: UUID, text: str) -> None:
         """Have a line written soon, for drivers. One that cannot be kept is dropped, which our own log tells.

@@ -63,7 +63,14 @@ class JobQueue:
         return JobQueue(highest=FOR_MANY)
 
     async def enqueue(
-        self, session: AsyncSession, job: str, uuid: UUID, *, at_most_one: bool = False, priority: int = 0
+        self,
+        session: AsyncSession,
+        job: str,
+        uuid: UUID,
+        *,
+        at_most_one: bool = False,
+        priority: int = 0,
+        is_apart: bool = False,
     ) -> None:
         """Have `job` run for the resource once the session's transaction has committed.
 
@@ -73,6 +80,7 @@ class JobQueue:
             uuid: of the resource; also the lock.
             at_most_one: do nothing if such a job is already waiting.
             priority: a higher one goes before others of the same resource.
+            is_apart: it neither waits for the resource's other jobs nor holds them up, and outlives the resource.
         """
         if self._highest is not None and priority <= 0:
             priority = min(priority, self._highest)
@@ -81,7 +89,7 @@ class JobQueue:
             job,
             allow_unknown=True,
             queue=QUEUE,
-            lock=str(uuid),
+            lock=f"{job}:{uuid}" if is_apart else str(uuid),
             queueing_lock=queueing_lock,
             priority=priority,
             connection=await psycopg_connection(session),

@@ -1,9 +1,11 @@
 """Acme Postgres, the add-on that the tests sell. They keep to it whatever `addon-manifest.json` and `plans.py` sell.
 
-As a program it is a worker process that knows these plans: `python tests/acme.py`.
+As a program it is a worker process that knows these plans: `python tests/acme.py`. What its manifest requires besides
+is in ACME_REQUIRES then, such as `log_input syslog_drain`.
 """
 
 import asyncio
+import os
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
@@ -50,10 +52,14 @@ def acme_plans(settings: Settings) -> Mapping[str, Plan]:
     )
 
 
+def deployed_manifest() -> Manifest:
+    return acme_manifest(*os.environ.get("ACME_REQUIRES", "").split())
+
+
 async def work() -> None:
     settings = read_settings()
     configure_logging(settings.log_format)
-    async with open_context(settings, manifest=acme_manifest(), price_list=acme_plans(settings)) as context:
+    async with open_context(settings, manifest=deployed_manifest(), price_list=acme_plans(settings)) as context:
         await run_worker(context)
 
 

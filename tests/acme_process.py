@@ -18,7 +18,7 @@ from pathlib import Path
 
 import httpx2
 import uvicorn
-from acme import acme_manifest, acme_plans
+from acme import acme_plans, deployed_manifest
 from alembic import command as alembic
 from alembic.config import Config
 from rig import environment
@@ -73,7 +73,7 @@ async def serve(listener: socket.socket, *, has_worker: bool) -> None:
     configure_logging(settings.log_format)
     app = create_app(
         settings,
-        partial(open_context, manifest=acme_manifest(), price_list=price_list(settings)),
+        partial(open_context, manifest=deployed_manifest(), price_list=price_list(settings)),
         companion=partial(run_worker, install_signal_handlers=False) if has_worker else None,
     )
     await uvicorn.Server(uvicorn.Config(app, access_log=False, log_config=None)).serve(sockets=[listener])

@@ -50,7 +50,7 @@ _MINUTE: Final = timedelta(minutes=1)
 # What calls Heroku for no resource needs no pace.
 _CALLS_HEROKU: Final = Batch.action.not_in(("suspend", "resume"))
 # Jobs that no action asks for.
-_BESIDES: Final = ("measure_usage", "read_app", "keep_webhook", "handle_webhooks", "write_log")
+_BESIDES: Final = ("measure_usage", "read_app", "keep_webhook", "handle_webhooks")
 _PLAN_WENT_BACK: Final = "plan_change_failed"
 _FAILURES: Final = ("given_up", "job_skipped", "rotation_failed", _PLAN_WENT_BACK)
 

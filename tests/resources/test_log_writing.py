@@ -150,13 +150,23 @@ class TestTrouble:
         await rig.work(rounds=3)
         assert (printed(rig, addon)[1:], await waiting(rig)) == (["hello"], [])
 
-    async def test_everything_else_of_the_resource_goes_before_lines_that_wait(self, rig, addon, workshop):
+    async def test_nothing_else_of_the_resource_waits_for_lines_nor_they_for_it(self, rig, addon, workshop):
         trouble(rig, 503, count=100)
         await workshop.app_log.write(UUID(addon.id), "hello")
         await rig.work()
         await rotation.rotate(rig.context, UUID(addon.id), "ada@example.com")
         await rig.work()
         assert (await rig.resource(addon.id)).retire_at is not None
+        rig.simulator.faults.clear()
+        rig.simulator.faults.add("error", direction="platform", count=100)
+        await rotation.retire_now(rig.context, UUID(addon.id), "ada@example.com")
+        await rig.work()
+        await rotation.rotate(rig.context, UUID(addon.id), "ada@example.com")
+        await rig.work(rounds=2)
+        assert (await rig.resource(addon.id)).needs_push
+        await workshop.app_log.write(UUID(addon.id), "and on")
+        await rig.work()
+        assert printed(rig, addon)[-1] == "and on"
 
     async def test_after_an_hour_a_line_is_dropped_and_the_job_ends(self, rig, addon, workshop):
         trouble(rig, 503, count=100)
