@@ -165,6 +165,7 @@ RETIRE_NOW: Final = Action(
     why_not=_why_no_retirement,
     foretell=_foretell_retirement,
     run=_retire,
+    is_for_many=True,
 )
 
 
