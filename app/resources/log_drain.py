@@ -54,6 +54,7 @@ class Intake:
         self._taken: dict[tuple[UUID, str], None] = {}
         self._under_way: dict[tuple[UUID, str], asyncio.Task[None]] = {}
         self._of_one: Counter[UUID] = Counter()
+        _warn(context)
 
     async def find(self, token: str) -> Resource | None:
         """Whose drain it is, by the token that Heroku gave with the provision; None if nobody's, or no longer.
@@ -117,6 +118,16 @@ class Intake:
         # Seen here also where every caller has left.
         if not work.cancelled() and (error := work.exception()) is not None and not isinstance(error, AddonError):
             _log.error("a driver failed with lines of a log", resource=str(key[0]), kind=type(error).__name__)
+
+
+def _warn(context: Context) -> None:
+    """Tell a partner who has done one half of what it takes."""
+    is_wanted = any(plan.driver.can_take_log_lines for plan in context.plans.values())
+    is_asked_for = "syslog_drain" in context.manifest.api.requires
+    if is_wanted and not is_asked_for:
+        _log.warning("a driver takes apps' logs, but the manifest does not require syslog_drain: none will come")
+    if is_asked_for and not is_wanted:
+        _log.warning("the manifest requires syslog_drain, but no plan's driver takes apps' logs: they are dropped")
 
 
 class _Lane:

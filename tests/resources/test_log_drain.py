@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import httpx2
 import pytest
+import structlog
 from rig import Rig, new_settings, provision_body
 from workshop import Workshop
 
@@ -231,6 +232,17 @@ class TestOnceOrAgain:
         assert [answer.status_code for answer in await asyncio.gather(first, second)] == [204, 204]
         assert workshop.texts(addon).count("once") == 1
 
+    async def test_what_was_begun_is_finished_though_heroku_has_hung_up(self, rig, addon, workshop):
+        gate = workshop.hold("take_log_lines")
+        first = asyncio.create_task(send(rig, addon, frames("once"), Logplex_Frame_Id="F1"))
+        await gate.arrived.wait()
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        gate.open()
+        assert (await send(rig, addon, frames("once"), Logplex_Frame_Id="F1")).status_code == 204
+        assert workshop.texts(addon).count("once") == 1
+
     @pytest.mark.parametrize(
         ("trouble", "status"),
         [(Retry("full"), 503), (Refused("Not these."), 422), (RuntimeError("hunter2"), 500), (TimeoutError(), 503)],
@@ -259,6 +271,27 @@ class TestOnceOrAgain:
         headers = {"Logplex-Drain-Token": body["log_drain_token"]}
         assert (await rig.http.post(PATH, content=frames("early"), headers=headers)).status_code == 503
         assert workshop.taken == []
+
+
+class TestHalfDone:
+    """The manifest and the drivers have to agree."""
+
+    @pytest.mark.parametrize(
+        ("driver", "requires", "warning"),
+        [
+            (LogWorkshop, [], "does not require syslog_drain"),
+            (Workshop, ["syslog_drain"], "no plan's driver takes"),
+            (LogWorkshop, ["syslog_drain"], None),
+            (Workshop, [], None),
+        ],
+    )
+    async def test_a_web_process_says_at_its_start_what_is_missing(self, database_url, driver, requires, warning):
+        plans = by_name(Plan(name="test", driver=driver()))
+        with structlog.testing.capture_logs() as log:
+            async with Rig(new_settings(database_url), plans, requires=requires).running():
+                pass
+        said = [line["event"] for line in log if "syslog_drain" in line["event"]]
+        assert [bool(warning) and warning in one for one in said] == [True] * bool(warning)
 
 
 class TestOverload:
