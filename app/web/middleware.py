@@ -93,7 +93,9 @@ class EveryRequest:
                 seen.status, seen.route = status, _route(scope)
                 seen.resource = structlog.contextvars.get_contextvars().get("resource")
                 milliseconds = round((time.perf_counter() - started) * 1000, 1)
-                _log.info("request", method=scope["method"], path=scope["path"], status=status, ms=milliseconds)
+                # A line about every batch of log lines would, in the log of an app of ours, be another one's reason.
+                told = _log.debug if status == 204 and scope["path"] in _READ_BY_THEIR_DOOR else _log.info
+                told("request", method=scope["method"], path=scope["path"], status=status, ms=milliseconds)
 
     def _add_headers(self, message: MutableMapping[str, Any], request_id: str) -> None:
         headers = MutableHeaders(scope=message)

@@ -130,6 +130,15 @@ class TestFromHeroku:
             assert (await send(rig, addon, pieces())).status_code == 204
             assert [line.text for line in workshop.taken[-1][2]] == ["Grüße", "東京"]
 
+    async def test_our_own_log_does_not_answer_every_batch_with_a_line(self, rig, addon):
+        with structlog.testing.capture_logs() as log:
+            await send(rig, addon, frames("hello"))
+            await send(rig, addon, b"x")
+        assert [(line["status"], line["log_level"]) for line in log if line["event"] == "request"] == [
+            (204, "debug"),
+            (400, "info"),
+        ]
+
     async def test_a_driver_without_a_wish_for_logs_costs_heroku_nothing(self, rig):
         addon = await install(rig, "quiet", "premium")
         assert (await send(rig, addon, frames("hello"))).status_code == 204
