@@ -23,7 +23,7 @@ from sqlalchemy import select
 from app.context import Context
 from app.drivers.base import LogLine
 from app.errors import AddonError, Gone, Retry
-from app.resources.models import Resource, State
+from app.resources.models import Resource
 
 _Key = TypeVar("_Key")
 
@@ -79,14 +79,15 @@ class Intake:
             lines: all of the batch, in order.
 
         Raises:
-            Retry: not now: it is still being provisioned, the driver is busy or slow, or too much is at work.
+            Retry: not now: the service is still being made, the driver is busy or slow, or too much is at work.
             Gone: it was deprovisioned.
             Refused: the driver will never take these.
         """
         if resource.is_gone:
             raise Gone
-        if resource.state is State.PROVISIONING:
-            raise Retry("a log drain's resource is not provisioned yet")
+        # Not by its state: Heroku knows that it is provisioned a moment before we have written that down.
+        if resource.config_version == 0:
+            raise Retry("the service behind a log drain is not made yet")
         key = resource.uuid, batch
         if not lines or key in self._taken or not self._context.plans[resource.plan].driver.can_take_log_lines:
             return

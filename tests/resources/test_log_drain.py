@@ -15,7 +15,7 @@ from workshop import Workshop
 from app.drivers.base import LogLine, ResourceInfo
 from app.errors import Refused, Retry
 from app.plans import Plan, by_name
-from app.resources import log_drain
+from app.resources import jobs, log_drain
 from app.resources.models import Resource
 from app.simulator.logs import drains
 from app.simulator.logs.frames import http_frame
@@ -274,12 +274,15 @@ class TestOnceOrAgain:
             rig.clock.forward(seconds=2)
         assert workshop.texts(addon).count("important") == 1
 
-    async def test_lines_from_before_it_is_provisioned_are_to_come_again(self, rig, workshop):
+    async def test_lines_from_before_the_service_is_made_are_to_come_again(self, rig, workshop):
         body = provision_body(plan="standard", log_drain_token=f"d.{uuid4()}")
         await rig.heroku.post("", json=body)
         headers = {"Logplex-Drain-Token": body["log_drain_token"]}
         assert (await rig.http.post(PATH, content=frames("early"), headers=headers)).status_code == 503
         assert workshop.taken == []
+        await jobs.provision_service(rig.context, UUID(body["uuid"]))
+        assert (await rig.resource(body["uuid"])).state == "provisioning"
+        assert (await rig.http.post(PATH, content=frames("early"), headers=headers)).status_code == 204
 
 
 class TestHalfDone:
