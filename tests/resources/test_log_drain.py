@@ -274,6 +274,17 @@ class TestOnceOrAgain:
             rig.clock.forward(seconds=2)
         assert workshop.texts(addon).count("important") == 1
 
+    @pytest.mark.parametrize("kind", ["duplicate", "lost_answer", "drop", "error", "rate_limit"])
+    async def test_whatever_happens_on_the_way_each_line_arrives_once(self, rig, addon, workshop, kind):
+        rig.simulator.faults.add(kind, direction="logs", path=PATH, seconds=1)
+        for text in ("one", "two"):
+            rig.simulator.logs.write(rig.simulator.world.app("shop"), "app", "web.1", text)
+            for _ in range(3):
+                await rig.simulator.catch_up()
+                rig.clock.forward(seconds=2)
+        assert [text for text in workshop.texts(addon) if text in {"one", "two"}] == ["one", "two"]
+        assert rig.simulator.faults.pending == []
+
     async def test_lines_from_before_the_service_is_made_are_to_come_again(self, rig, workshop):
         body = provision_body(plan="standard", log_drain_token=f"d.{uuid4()}")
         await rig.heroku.post("", json=body)
