@@ -59,7 +59,7 @@ def json_of(response: httpx2.Response) -> Any:
     """Its JSON; None for an empty body, and for what is no JSON."""
     try:
         return response.json() if response.content else None
-    except ValueError:
+    except (ValueError, RecursionError):  # the second for what is nested too deep
         return None
 
 
@@ -95,10 +95,12 @@ def next_page(url: str, response: httpx2.Response) -> str | None:
 
 
 def message_of(response: httpx2.Response) -> str:
-    """Heroku's own words about a refusal, for operators."""
+    """Heroku's own words about a refusal, for operators: such that they can be stored, and shown anywhere."""
     answer = json_of(response)
     message = answer.get("message") if isinstance(answer, dict) else None
-    return str(message)[:500] if message else "no message"
+    return (
+        "".join(letter if letter.isprintable() else " " for letter in str(message)[:500]) if message else "no message"
+    )
 
 
 def retry_after(response: httpx2.Response) -> timedelta | None:

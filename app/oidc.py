@@ -255,7 +255,7 @@ class OpenId:
             raise Retry(f"the OpenID provider {host} answered {response.status_code}")
         try:
             found = response.json()
-        except ValueError:
+        except (ValueError, RecursionError):  # the second for what is nested too deep
             found = None
         if not isinstance(found, dict):
             raise Retry(f"the OpenID provider {host} answered something that is no JSON object")

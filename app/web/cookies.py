@@ -33,7 +33,7 @@ class Signer:
         """The signed value, or None if it is forged, for another purpose, or older than it may get."""
         try:
             value = self._serializer.loads(signed, max_age=int(self._life.total_seconds()))
-        except BadData:
+        except (BadData, UnicodeEncodeError):
             return None
         return value if isinstance(value, str) else None
 

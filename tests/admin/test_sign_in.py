@@ -395,6 +395,14 @@ class TestForms:
         assert answer.status_code == 422
         assert "could not be read" in answer.text
 
+    async def test_a_text_that_no_database_takes_is_refused(self, key_rig: Rig, panel_of):
+        owner = await panel_of(Role.OWNER)
+        for field in ("email", "name", "a\0b"):
+            answer = await owner.post("/admin/operators", **{"role": "viewer", "email": "a@b.example", field: "a\0b"})
+            assert answer.status_code == 422
+            assert "could not be read" in answer.text
+        assert await number(key_rig, Operator) == 1
+
 
 async def panel_id(panel: Panel):
     async with panel.rig.context.database.transaction() as session:

@@ -54,6 +54,19 @@ async def test_a_refusal_carries_herokus_words():
         await heroku(httpx2.Response(422, json={"message": "Heroku's own words."})).mark_provisioned(uuid4(), "t")
 
 
+async def test_of_a_refusal_only_words_are_kept_that_can_be_stored_and_shown():
+    body = rb'{"message": "No\u0000\u001b[2J\ud800, not now."}'
+    with pytest.raises(Refused, match=r"No {2}\[2J , not now\.$"):
+        await heroku(httpx2.Response(422, content=body)).mark_provisioned(uuid4(), "t")
+
+
+@pytest.mark.parametrize("status", [200, 422])
+async def test_an_answer_nested_too_deep_is_one_without_words(status):
+    client = heroku(httpx2.Response(status, content=b"[" * 50_000))
+    with pytest.raises((Refused, Retry)):
+        await client.exchange_grant("code")
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"\xff", b'{"message": null}'])
 async def test_a_refusal_without_words_is_a_refusal(body):
     with pytest.raises(Refused, match="no message"):

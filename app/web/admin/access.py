@@ -85,14 +85,17 @@ async def read_fields(request: Request) -> list[tuple[str, str]]:
     """The fields of a form in order, for those with many of one name.
 
     Raises:
-        Refused: there are too many, or they are no text.
+        Refused: there are too many, or they are no text that Postgres can hold.
     """
     try:
-        return parse_qsl(
+        fields = parse_qsl(
             (await request.body()).decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
         )
     except ValueError:
         raise Refused("The form could not be read.") from None
+    if any("\0" in name or "\0" in value for name, value in fields):
+        raise Refused("The form could not be read.")
+    return fields
 
 
 async def _genuine_form(request: Request, context: OpenContext, operator: SignedIn) -> None:
