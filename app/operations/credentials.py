@@ -172,12 +172,17 @@ RETIRE_NOW: Final = Action(
 def _why_no_refresh(_context: Context, resource: Resource) -> str | None:
     if resource.is_gone:
         return "It has been deprovisioned, and its tokens are forgotten."
-    if not resource.has_tokens:
-        return "Heroku has never given us tokens for this resource."
+    if not resource.has_tokens and resource.state is not State.PROVISIONED:
+        return "It is being provisioned, and Heroku has given us no tokens for it yet."
     return None
 
 
 async def _foretell_refresh(_context: Context, resource: Resource) -> str:
+    if not resource.has_tokens:
+        return (
+            f"Heroku is asked for another grant for {resource.name}, and for tokens in exchange. It gives one to "
+            "partners whom it has allowed that. The customer notices nothing."
+        )
     return (
         f"Heroku is asked for a new access token of {resource.name}, whatever is left of the present one. "
         "The customer notices nothing."
@@ -193,7 +198,8 @@ async def _refresh(context: Context, uuid: UUID, order: Order) -> str:
         await fresh_access_token(context, uuid, unlike=token)
     except Unauthorized:
         raise Refused(
-            "Heroku does not accept the refresh token. If this is so for every resource, HEROKU_CLIENT_SECRET is wrong."
+            "Heroku does not accept the refresh token, and gives no other grant. If this is so for every resource, "
+            "HEROKU_CLIENT_SECRET is wrong."
         ) from None
     except Retry as retry:
         raise Refused(f"It did not succeed now, please try again: {retry}.") from None

@@ -117,7 +117,7 @@ async def by_refresh_tokens(context: Context, uuid: UUID, held: Sequence[str]) -
         Unauthorized, Refused, Gone: it takes none, and gives no grant either.
         Retry: not now.
     """
-    refusal: AddonError = Unauthorized("there is no refresh token")
+    refusal: AddonError = Refused("Heroku has never authorized us for this resource")
     for refresh_token in held:
         try:
             return await context.heroku.refresh_token(refresh_token, uuid=uuid), refresh_token

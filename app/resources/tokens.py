@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
-from app.errors import Gone, Refused, Retry, Unauthorized
+from app.errors import Gone, Retry, Unauthorized
 from app.resources.authorization import REFUSALS, by_refresh_tokens, keep, note_new_grant, unbroken
 from app.resources.lifecycle import HEROKU, PROGRAM, locked, record
 from app.resources.models import Resource, State
@@ -45,7 +45,7 @@ async def fresh_access_token(
 
     Raises:
         Retry: there is no token yet, or it could not be refreshed now.
-        Refused: there never will be one: Heroku sent no grant, or did not accept it.
+        Refused: there is no way to one: Heroku sent no grant or did not accept it, and gives no other.
         Gone: the resource has been deprovisioned.
         Unauthorized: Heroku does not accept the refresh token.
     """
@@ -118,9 +118,7 @@ async def with_token(
 def _usable_token(context: Context, resource: Resource | None, unlike: str | None) -> str | None:
     if resource is None or resource.is_gone:
         raise Gone
-    if not resource.has_tokens:
-        if resource.grant_sealed is None and resource.state is State.PROVISIONED:
-            raise Refused("Heroku has never authorized us for this resource")
+    if not resource.has_tokens and (resource.grant_sealed is not None or resource.state is not State.PROVISIONED):
         raise Retry("there are no tokens yet: the grant has not been exchanged")
     expires_at = resource.access_token_expires_at
     if expires_at is None or expires_at - _MARGIN <= context.clock():
@@ -139,7 +137,7 @@ async def _refresh(context: Context, lease: _Lease, *, is_routine: bool) -> str:
         async with context.database.transaction() as session:
             resource = await locked(session, uuid)
             resource.refresh_leased_until = None
-            if isinstance(error, REFUSALS):
+            if isinstance(error, REFUSALS) and lease.held:
                 _note_refusal(context, session, resource, is_first=lease.is_first)
         raise
 

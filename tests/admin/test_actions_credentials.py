@@ -79,6 +79,21 @@ async def test_a_refresh_token_that_heroku_refuses_is_noted_until_tokens_come_ag
     assert (await key_rig.resource(addon.id)).tokens_refused_at is None
 
 
+async def test_a_resource_without_tokens_gets_them_by_another_grant_where_heroku_allows_it(key_rig: Rig):
+    key_rig.simulator.faults.add("lost_answer", direction="tokens")
+    _, addon = await installed(key_rig)
+    key_rig.clock.forward(minutes=6)  # the life of the grant, whose answer was lost
+    await key_rig.work()
+    assert not (await key_rig.resource(addon.id)).has_tokens
+    assert "another grant" in await foretold(key_rig, "refresh-token", addon.id)
+    with pytest.raises(Refused, match="never authorized"):
+        await do(key_rig, "refresh-token", addon.id)
+    key_rig.simulator.world.oauth.reissues_grants = True
+    await do(key_rig, "refresh-token", addon.id, role=Role.SUPPORT)
+    assert (await key_rig.resource(addon.id)).has_tokens
+    assert "grant_fetched" in await key_rig.events(addon.id)
+
+
 async def test_heroku_being_away_is_no_refusal(key_rig: Rig):
     _, addon = await installed(key_rig)
     key_rig.simulator.faults.add("error", direction="tokens", status=503)

@@ -36,6 +36,14 @@ PLANS = ("test", "standard", "premium", "key", "slow-key")
 # Real processes on a busy machine; what takes longer hangs.
 _PATIENCE_SECONDS = 90
 
+# Of each resource the job whose turn it is, whether it only waits for its time, and how long.
+_NEXT_JOBS = """
+    SELECT DISTINCT ON (coalesce(lock, id::text))
+           status = 'todo' AND coalesce(scheduled_at > now(), false), scheduled_at - now()
+    FROM procrastinate_jobs WHERE status IN ('todo', 'doing')
+    ORDER BY coalesce(lock, id::text), status = 'doing' DESC, priority DESC, id
+"""
+
 
 class Town:
     """What a test holds in its hands: the processes, the simulator, the clock, and the add-on's own context."""
@@ -66,7 +74,8 @@ class Town:
         )
 
     @property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """Of a process of the add-on: nothing of this machine's that could change what it does."""
         names = {"LANG", "PATH", "HOME", "TMPDIR"}
         ours = {name: value for name, value in os.environ.items() if name in names}
         ours["PYTHONPATH"] = f"{PROJECT}{os.pathsep}{PROJECT / 'tests'}"
@@ -76,6 +85,7 @@ class Town:
             heroku_api_url=self.heroku_url,
             heroku_id_url=self.heroku_url,
             heroku_addons_url=self.heroku_url,
+            heroku_webhooks="true",
         )
 
     @asynccontextmanager
@@ -100,6 +110,7 @@ class Town:
             heroku_api_url=self.heroku_url,
             heroku_id_url=self.heroku_url,
             heroku_addons_url=self.heroku_url,
+            heroku_webhooks="true",
         )
         async with opener(self.clock)(settings) as context:
             yield context
@@ -114,7 +125,7 @@ class Town:
                 *words,
                 str(self.log.with_name("clock")),
                 cwd=PROJECT,
-                env=self._environment,
+                env=self.environment,
                 stdout=log,
                 stderr=log,
             )
@@ -167,12 +178,24 @@ class Town:
             f" VALUES ('periodic', 'sweep', NULL, NULL, {args}, NULL)"
         )
 
+    async def is_idle(self) -> bool:
+        """Whether no job runs or could run now: what is left, if anything, waits for its time."""
+        return all(is_waiting for is_waiting, _ in await self.query(_NEXT_JOBS))
+
+    async def until_next_job(self) -> timedelta | None:
+        """How long the job that is next waits for its time; None if none waits."""
+        return min((wait for is_waiting, wait in await self.query(_NEXT_JOBS) if is_waiting), default=None)
+
+    async def queue(self) -> list[TupleRow]:
+        """What waits or runs: name, resource, how often it was tried."""
+        return await self.query("SELECT task_name, lock, attempts FROM procrastinate_jobs WHERE status != 'failed'")
+
     async def query(self, statement: str, *values: Any) -> list[TupleRow]:
         """Ask our own database."""
         address = self.postgres.url_for(DATABASE).replace("+psycopg", "")
         async with await psycopg.AsyncConnection.connect(address, autocommit=True) as connection:
             cursor = await connection.execute(statement, values)
-            return await cursor.fetchall() if cursor.description else []
+            return await cursor.fetchall() if cursor.description is not None else []
 
     async def _is_answering(self) -> bool:
         process = self.programs["web"]
