@@ -7,8 +7,8 @@ headers of a call are in `webhook_wire.py`; this file says what the answers mean
     2xx               done; a body is read where the verb needs one
     202, 408, 409, 425, 429, 5xx, network, time-out    `Retry`, after what `Retry-After` says if it is there
     422 + message     `Refused` with that message, where somebody asked (provision, change_plan, rotate, bring_back)
-    404, 410          done for deprovision and set_aside; 410 for retire; nothing to measure for usage
-    501               the other side lacks the verb: fine for usage and restrict, which a service need not have
+    404, 410          done for deprovision and set_aside; 410 for retire; nothing to measure for usage; lines not wanted
+    501               the other side lacks the verb: fine for usage, restrict and take_log_lines, which it need not have
     anything else     `WebhookError`: a bug or a wrong setting on one of the two sides
 """
 
@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from app.drivers.base import Driver, Measure, Provisioned, ResourceInfo, Snippet
+from app.drivers.base import Driver, LogLine, Measure, Provisioned, ResourceInfo, Snippet
 from app.drivers.webhook_wire import WebhookError, checked_secrets, checked_url, encode, post, wait_asked_for
 from app.errors import Refused, Retry
 
@@ -37,6 +37,7 @@ Verb = Literal[
     "resume",
     "set_aside",
     "bring_back",
+    "take_log_lines",
 ]
 
 _LONGEST_MESSAGE = 500
@@ -48,9 +49,11 @@ _AS_GOOD_AS_DONE: Mapping[Verb, frozenset[int]] = {
     "set_aside": frozenset({404, 410}),
     "usage": frozenset({404, 410, 501}),
     "restrict": frozenset({501}),
+    "take_log_lines": frozenset({404, 410, 501}),
 }
 # These ask or say how things are at this moment, so an answer remembered under a key would be wrong the second time.
-_WITHOUT_KEY: frozenset[Verb] = frozenset({"usage", "restrict"})
+# Log lines have their batch instead: who remembers the last key only must not forget the last change for them.
+_WITHOUT_KEY: frozenset[Verb] = frozenset({"usage", "restrict", "take_log_lines"})
 _MADE = frozenset({200, 201, 422})
 _MEASURED = frozenset({200})
 _NO_BODY: frozenset[int] = frozenset()
@@ -99,6 +102,7 @@ class Webhook(Driver):
         snippets: how customers use the service, for the dashboard.
         can_suspend: the other side knows the verbs `suspend` and `resume`.
         can_set_aside: the other side knows the verbs `set_aside` and `bring_back`.
+        can_take_log_lines: the other side knows the verb `take_log_lines`.
         timeout: for a whole call, from connecting to the last byte of the answer.
         transport: replaces the network in tests.
         now: seconds since 1970, for the signature and for `Retry-After` dates.
@@ -113,6 +117,7 @@ class Webhook(Driver):
         snippets: Sequence[Snippet] = (),
         can_suspend: bool = False,
         can_set_aside: bool = False,
+        can_take_log_lines: bool = False,
         timeout: timedelta = timedelta(seconds=20),
         transport: httpx2.AsyncBaseTransport | None = None,
         now: Callable[[], float] = time.time,
@@ -123,6 +128,7 @@ class Webhook(Driver):
         self._snippets = tuple(snippets)
         self._can_suspend = can_suspend
         self._can_set_aside = can_set_aside
+        self._can_take_log_lines = can_take_log_lines
         self._timeout = timeout
         self._transport = transport
         self._now = now
@@ -177,6 +183,23 @@ class Webhook(Driver):
 
     async def bring_back(self, resource: ResourceInfo) -> Provisioned:
         return await self._make("bring_back", resource, changes=_changes(resource))
+
+    async def take_log_lines(self, resource: ResourceInfo, lines: Sequence[LogLine], *, batch: str) -> None:
+        told = [
+            {
+                "at": None if line.at is None else line.at.isoformat(),
+                "priority": line.priority,
+                "source": line.source,
+                "process": line.process,
+                "text": line.text,
+            }
+            for line in lines
+        ]
+        await self._call("take_log_lines", resource, batch=batch, lines=told)
+
+    @property
+    def can_take_log_lines(self) -> bool:
+        return self._can_take_log_lines
 
     @property
     def can_suspend(self) -> bool:

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from app.drivers.base import Measure, Provisioned, ResourceInfo, Snippet
+from app.drivers.base import LogLine, Measure, Provisioned, ResourceInfo, Snippet
 from app.drivers.webhook import Webhook
 from app.drivers.webhook_wire import WebhookError, wait_asked_for
 from app.errors import Refused, Retry
@@ -31,7 +31,7 @@ NOW = 1_763_719_200.0  # 2025-11-21 10:00:00 UTC
 MADE = {"config": {"ACME_MAIL_URL": "https://mail.example.com"}}
 MAKING = ("provision", "change_plan", "rotate", "bring_back")
 CLOSING = ("suspend", "resume", "set_aside")
-VERBS = (*MAKING, "retire", "deprovision", "usage", "restrict", *CLOSING)
+VERBS = (*MAKING, "retire", "deprovision", "usage", "restrict", *CLOSING, "take_log_lines")
 NOT_NOW = (202, 408, 409, 425, 429, 500, 502, 503, 504)
 
 
@@ -68,8 +68,13 @@ async def answering(answer: Callable | httpx2.Response, **more) -> AsyncIterator
     await driver.close()
 
 
+LINE = LogLine(at=datetime(2026, 5, 1, 11, 59, tzinfo=UTC), priority=190, source="app", process="web.1", text="Grüße")
+
+
 async def do(driver: Webhook, verb: str, resource: ResourceInfo | None = None):
     resource = resource or new_resource()
+    if verb == "take_log_lines":
+        return await driver.take_log_lines(resource, [LINE, replace(LINE, at=None, text="\0")], batch="F1")
     return await (driver.restrict(resource, read_only=True) if verb == "restrict" else getattr(driver, verb)(resource))
 
 
@@ -336,7 +341,7 @@ async def test_a_config_is_taken_over(code: int):
     assert made.message == "Your mailbox is ready."
 
 
-@pytest.mark.parametrize("verb", ["retire", "deprovision", "restrict", *CLOSING])
+@pytest.mark.parametrize("verb", ["retire", "deprovision", "restrict", *CLOSING, "take_log_lines"])
 @pytest.mark.parametrize("code", [200, 201, 204])
 async def test_where_nothing_is_asked_for_any_2xx_is_done_and_its_body_ignored(verb: str, code: int):
     async with answering(status(code, content=b"all fine" * 100_000)) as driver:
@@ -424,7 +429,7 @@ async def test_a_422_without_a_message_is_an_error_and_not_a_no(body: bytes):
             await driver.provision(new_resource())
 
 
-@pytest.mark.parametrize("verb", ["retire", "deprovision", "usage", "restrict", *CLOSING])
+@pytest.mark.parametrize("verb", ["retire", "deprovision", "usage", "restrict", *CLOSING, "take_log_lines"])
 async def test_there_is_no_saying_no_where_nobody_waits_for_an_answer(verb: str):
     async with answering(status(422, json={"message": "I would rather not."})) as driver:
         with pytest.raises(WebhookError, match=f"422 to {verb}"):
@@ -437,6 +442,7 @@ AS_GOOD_AS_DONE = {
     "set_aside": {404, 410},
     "usage": {404, 410, 501},
     "restrict": {501},
+    "take_log_lines": {404, 410, 501},
 }
 
 
@@ -704,3 +710,26 @@ async def test_only_who_says_so_is_asked_to_suspend_or_to_set_aside():
 async def test_a_call_about_a_suspended_resource_says_that_it_is():
     request = await sent("change_plan", replace(new_resource(), is_suspended=True))
     assert json.loads(request.content)["resource"]["suspended"] is True
+
+
+async def test_log_lines_come_as_json_with_their_batch_and_without_a_key():
+    request = await sent("take_log_lines", new_resource())
+    body = json.loads(request.content)
+    assert (body["verb"], body["batch"], "Idempotency-Key" in request.headers) == ("take_log_lines", "F1", False)
+    first, second = body["lines"]
+    assert first == {
+        "at": "2026-05-01T11:59:00+00:00",
+        "priority": 190,
+        "source": "app",
+        "process": "web.1",
+        "text": "Grüße",
+    }
+    assert (second["at"], second["text"]) == (None, "\0")
+
+
+async def test_only_who_says_so_gets_log_lines():
+    wire = Wire(lambda _: status(204))
+    assert [webhook(wire).can_take_log_lines, webhook(wire, can_take_log_lines=True).can_take_log_lines] == [
+        False,
+        True,
+    ]
