@@ -46,8 +46,8 @@ async def _write_some(context: Context, uuid: UUID) -> bool:
     except (Gone, Refused, Unauthorized) as error:
         _log.warning("lines for an app's log are dropped", lines=len(lines), reason=str(error))
     async with context.database.transaction() as session:
-        written = delete(UnsentLine).where(UnsentLine.resource_uuid == uuid, UnsentLine.id <= lines[-1].id)
-        await session.execute(written)
+        # These and no others: one with a lower id may have been committed meanwhile.
+        await session.execute(delete(UnsentLine).where(UnsentLine.id.in_([line.id for line in lines])))
     return len(lines) == _AT_ONCE
 
 

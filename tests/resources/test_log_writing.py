@@ -225,6 +225,31 @@ class TestTrouble:
         await rig.work()
         assert printed(rig, addon) == ["Ready on the test plan"]
 
+    async def test_a_line_that_is_committed_while_later_ones_are_on_their_way_is_not_lost(self, database_url, workshop):
+        class Interrupted(Rig):
+            """While Heroku is slow, something else happens."""
+
+            async def _no_sleep(self, seconds: float) -> None:
+                await first.__aexit__(None, None, None)
+
+        async with Interrupted(
+            new_settings(database_url), price_list(workshop), requires=["log_input"]
+        ).running() as rig:
+            addon = await rig.simulator.calls.provision(rig.simulator.world.create_app("shop").name, "test")
+            await rig.work()
+            first = rig.context.database.transaction()
+            session = await first.__aenter__()
+            line = UnsentLine(resource_uuid=UUID(addon.id), at=rig.clock(), text="the first")
+            session.add(line)
+            await session.flush()
+            await workshop.app_log.write(UUID(addon.id), "the second")
+            rig.simulator.faults.add("slow", direction="logs", path="/logs", seconds=1)
+            await rig.work()
+            assert await waiting(rig) == ["the first"]
+            await workshop.app_log.write(UUID(addon.id), "the third")
+            await rig.work()
+            assert printed(rig, addon)[1:] == ["the second", "the first", "the third"]
+
     async def test_a_database_that_is_away_does_not_stop_a_driver(self, rig, addon):
         away = Database("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
         await AppLog(away, rig.context.queue, rig.clock, is_on=True).write(UUID(addon.id), "lost")
