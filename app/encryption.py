@@ -2,8 +2,8 @@
 
 A sealed value is `1 | key fingerprint (4 bytes) | nonce (12) | ciphertext and tag`. Its purpose (table, column and row)
 is authenticated with it, so a sealed value copied to another row or column does not open there. The newest key seals,
-every key in the ring opens. A new key is added at the end before it is put in front, because not all processes restart in
-the same moment; then `python -m app reencrypt`, and the old one may go: see docs/settings.md.
+every key in the ring opens. A new key is added at the end before it is put in front, because not all processes restart
+in the same moment; then `python -m app reencrypt`, and the old one may go: see docs/settings.md.
 """
 
 import base64

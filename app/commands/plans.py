@@ -1,5 +1,6 @@
 """`python -m app plans`: what is sold, who has it, and whether anybody new may have it."""
 
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -31,6 +32,7 @@ def list_(*, as_json: AsJson = False) -> None:
                     "price_cents": plan and plan.price_cents,
                     "driver": plan and type(plan.driver).__name__,
                     "instant": plan and plan.is_instant,
+                    "rotates_after_days": plan and plan.rotate_every and plan.rotate_every / timedelta(days=1),
                     "on_sale": _sale(plan, withdrawals.get(name)),
                     **{state.value: counts[state] for state in State},
                 }

@@ -274,7 +274,7 @@ REPAIRS: Final[Mapping[str, Repair]] = {
     "rotate": Repair(
         title="Make new credentials",
         foretells="Heroku's config vars are looked at once more. If they still are not ours, new credentials are made "
-        "and sent to Heroku, and the apps restart. Older ones stop two hours later.",
+        "and sent to Heroku, and the apps restart. Older ones stop two hours later, or when nobody uses them any more.",
         run=_rotate,
         is_grave=True,
     ),

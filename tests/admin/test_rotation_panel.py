@@ -76,3 +76,9 @@ async def test_scripts_are_told_the_same(key_rig: Rig):
     credentials_at = (await key_rig.resource(addon.id)).credentials_at
     assert told["credentials"]["next_rotation_at"] == credentials_at + timedelta(days=30)
     assert told["credentials"]["retirement_waits_for"] is None
+
+
+async def test_the_price_list_tells_of_schedules(key_rig: Rig, panel_of):
+    page = await (await panel_of(Role.VIEWER)).http.get("/admin/plans")
+    told = " ".join(page.text.split())
+    assert "Credentials of <strong>test</strong> are rotated by themselves every 30 days." in told
