@@ -90,6 +90,8 @@ async def _keep(context: Context, uuid: UUID) -> None:
         now = context.clock()
         if kept != known:
             record(session, uuid, now, *_news(known, kept), is_for_customer=False)
+            if kept is not None:  # of what happened before, nobody will tell us
+                await context.queue.enqueue(session, "read_app", uuid, at_most_one=True, priority=_PRIORITY)
         resource.webhook_id, resource.webhook_error = kept, None
         resource.webhook_due_at = now + LOOKED_AT_EVERY if is_wanted else None
         if not is_wanted:

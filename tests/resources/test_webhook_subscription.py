@@ -11,6 +11,7 @@ from rig import URL, Rig
 from app.resources import lifecycle, webhook_subscription
 from app.resources.models import Resource
 from app.resources.webhook_subscription import INCLUDE, LOOKED_AT_EVERY, TRIED_AGAIN_AFTER
+from app.simulator import apps
 from app.simulator.webhooks import subscriptions as at_heroku
 from app.simulator.webhooks.records import Webhook
 
@@ -57,6 +58,16 @@ async def test_a_plan_in_the_background_is_ready_before_webhooks_are_asked_for(r
     await installed(rig, "standard")
     ours = [one.url.rpartition("/")[2] for one in rig.simulator.world.exchanges if one.direction == "platform"]
     assert ours.index("provision") < ours.index("webhooks")
+
+
+async def test_what_happened_before_there_was_a_subscription_is_read_once_there_is_one(rig: Rig):
+    rig.simulator.faults.add("error", direction="platform", path="/webhooks")
+    app, addon = await installed(rig)
+    assert of(rig, addon.id) == []
+    apps.rename(rig.simulator.world, app, "shop-renamed", by=rig.simulator.world.customers[app.owner_id])
+    rig.clock.now += TRIED_AGAIN_AFTER
+    await look(rig)
+    assert (await rig.resource(addon.id)).app_name == "shop-renamed"
 
 
 async def test_nothing_is_subscribed_when_the_partner_does_not_want_it(key_rig: Rig):
