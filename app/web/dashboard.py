@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import PlainTextResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 
 from app.context import Context
 from app.errors import Refused
@@ -23,10 +23,17 @@ from app.resources.usage import GRACE, MEMORY
 from app.web.chart import bar
 from app.web.cookies import drop_session
 from app.web.dependencies import Customer, GenuineForm, OpenContext, SignedIn, signed_in
+from app.web.description import for_people, form_body
 from app.web.limits import CONFIG_LOOKS, CREDENTIAL_CHANGES, limited
 from app.web.pages import render
 
-router = APIRouter(prefix="/dashboard/{uuid}")
+router = APIRouter(
+    prefix="/dashboard/{uuid}",
+    default_response_class=HTMLResponse,
+    responses=for_people(303, 403, 410, 422, 429, 503),
+)
+_FORM: Final = form_body(required=("form_token",))
+_LEADS_ON: Final[Mapping[str, Any]] = {"status_code": 303, "response_class": RedirectResponse}
 
 _NOTICE: Final = "notice"
 _NOTICE_LIFE: Final = timedelta(minutes=1)
@@ -59,13 +66,13 @@ async def show(request: Request, context: OpenContext, customer: Customer) -> Re
     return response
 
 
-@router.get("/progress")
+@router.get("/progress", response_class=PlainTextResponse)
 async def progress(context: OpenContext, customer: Customer) -> Response:
     """A short text that changes when the page would: a page that waits for something asks for it now and then."""
     return PlainTextResponse(_progress(customer.resource, context.clock()), headers={"Cache-Control": "no-store"})
 
 
-@router.post("/config", dependencies=[GenuineForm, limited(CONFIG_LOOKS)])
+@router.post("/config", dependencies=[GenuineForm, limited(CONFIG_LOOKS)], openapi_extra=_FORM)
 async def config(request: Request, context: OpenContext, customer: Customer) -> Response:
     """The dashboard with the values of the config vars, this once."""
     try:
@@ -76,7 +83,7 @@ async def config(request: Request, context: OpenContext, customer: Customer) -> 
     return await _page(request, context, customer, values=values)
 
 
-@router.post("/rotate", dependencies=[GenuineForm, limited(CREDENTIAL_CHANGES)])
+@router.post("/rotate", dependencies=[GenuineForm, limited(CREDENTIAL_CHANGES)], openapi_extra=_FORM, **_LEADS_ON)
 async def rotate(request: Request, context: OpenContext, customer: Customer) -> Response:
     """Begin a rotation."""
     try:
@@ -87,7 +94,7 @@ async def rotate(request: Request, context: OpenContext, customer: Customer) -> 
     return _back(context, customer, "rotation")
 
 
-@router.post("/retire", dependencies=[GenuineForm, limited(CREDENTIAL_CHANGES)])
+@router.post("/retire", dependencies=[GenuineForm, limited(CREDENTIAL_CHANGES)], openapi_extra=_FORM, **_LEADS_ON)
 async def retire(request: Request, context: OpenContext, customer: Customer) -> Response:
     """Do not wait for the end of a rotation."""
     try:
@@ -98,7 +105,7 @@ async def retire(request: Request, context: OpenContext, customer: Customer) -> 
     return _back(context, customer, "retirement")
 
 
-@router.post("/sign-out", dependencies=[GenuineForm])
+@router.post("/sign-out", dependencies=[GenuineForm], openapi_extra=_FORM)
 async def leave(request: Request, context: OpenContext, customer: Customer) -> Response:
     """End the session, here and in every copy of the cookie."""
     response: Response
@@ -112,10 +119,10 @@ async def leave(request: Request, context: OpenContext, customer: Customer) -> R
     return response
 
 
-@router.get("/config")
-@router.get("/rotate")
-@router.get("/retire")
-@router.get("/sign-out")
+@router.get("/config", **_LEADS_ON)
+@router.get("/rotate", **_LEADS_ON)
+@router.get("/retire", **_LEADS_ON)
+@router.get("/sign-out", **_LEADS_ON)
 async def form_address(customer: Customer) -> Response:
     """A page that answers a form has the form's address: who opens that again, by hand or from a list, comes back."""
     return RedirectResponse(_path(customer), 303)

@@ -28,7 +28,7 @@ async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/ready")
+@router.get("/ready", responses={503: {"description": "A check says what is wrong."}})
 async def ready(request: Request, context: OpenContext) -> JSONResponse:
     """200 if the database answers, its tables are what this code expects, and jobs get done; else 503."""
     checks: dict[str, Any] = {"database": "ok"}

@@ -16,6 +16,7 @@ from app.context import Context
 from app.resources.log_drain import Intake
 from app.resources.log_lines import BadLines, read_lines
 from app.web.dependencies import OpenContext
+from app.web.description import for_machines
 from app.web.errors import BadRequest
 from app.web.limits import count_failure
 from app.web.middleware import read_body
@@ -36,7 +37,7 @@ def drain_url(context: Context) -> str | None:
     return f"{context.settings.public_url}{PATH}" if "syslog_drain" in context.manifest.api.requires else None
 
 
-@router.post(PATH, status_code=204)
+@router.post(PATH, status_code=204, responses=for_machines(400, 403, 429, 503))
 async def take_lines(request: Request, context: OpenContext) -> None:
     """204 when the driver has taken them, 403 without a token of ours, 400 for what is no log, 503 for "again"."""
     intake: Intake = request.app.state.log_intake

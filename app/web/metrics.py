@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from app.context import Context
 from app.operations import metrics
 from app.web.dependencies import OpenContext
+from app.web.description import for_machines
 
 router = APIRouter()
 
@@ -34,7 +35,11 @@ class Told:
             return self._last[1]
 
 
-@router.get("/metrics")
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses=for_machines(401, 404, 503) | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def tell(request: Request, context: OpenContext) -> Response:
     """What is counted and how things stand, in Prometheus's text format."""
     wanted = context.settings.metrics_token

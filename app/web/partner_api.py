@@ -22,6 +22,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from app.errors import Gone, Retry
 from app.resources import lifecycle, plan_change, provisioning
 from app.web.dependencies import FromHeroku, OpenContext
+from app.web.description import Made, for_machines, json_body
 from app.web.errors import BadRequest
 from app.web.log_drain import drain_url
 from app.web.noting import NotedRoute, about
@@ -82,7 +83,11 @@ class PlanChangeBody(BaseModel):
     plan: Slug
 
 
-@router.post("")
+@router.post(
+    "",
+    responses=for_machines(400, 401, 410, 422, 429, 503) | {200: {"model": Made}, 202: {"model": Made}},
+    openapi_extra=json_body(ProvisionBody),
+)
 @router.post("/", include_in_schema=False)
 async def provision(request: Request, context: OpenContext) -> Response:
     """200 with config when it is ready, 202 when it goes on in the background."""
@@ -107,7 +112,11 @@ async def provision(request: Request, context: OpenContext) -> Response:
         return _render(await provisioning.provision(context, wanted), log_drain_url=drain_url(context))
 
 
-@router.put("/{uuid}")
+@router.put(
+    "/{uuid}",
+    responses=for_machines(400, 401, 410, 422, 429, 503) | {200: {"model": Made}},
+    openapi_extra=json_body(PlanChangeBody),
+)
 async def change_plan(uuid: str, request: Request, context: OpenContext) -> Response:
     """200, with config as far as there is any."""
     body = await _parse(request, PlanChangeBody)
@@ -116,7 +125,7 @@ async def change_plan(uuid: str, request: Request, context: OpenContext) -> Resp
         return _render(await plan_change.change_plan(context, known, body.plan), status=200)
 
 
-@router.delete("/{uuid}", status_code=204)
+@router.delete("/{uuid}", status_code=204, responses=for_machines(401, 410, 422, 429, 503))
 async def deprovision(uuid: str, request: Request, context: OpenContext) -> None:
     """204; what was made is removed in the background."""
     about(request, known := _known(uuid), {})

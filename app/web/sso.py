@@ -36,6 +36,7 @@ from app.settings import SsoStrength
 from app.web import limits
 from app.web.cookies import Signer, set_session
 from app.web.dependencies import OpenContext
+from app.web.description import for_people, form_body
 from app.web.noting import NotedRoute, about
 
 _log = structlog.get_logger(__name__)
@@ -45,8 +46,6 @@ OLDEST: Final = timedelta(minutes=5)
 EARLIEST: Final = timedelta(seconds=30)
 _LONGEST_FIELD: Final = 1000
 _FIELDS_TO_PASS_ON: Final = 20
-
-router = APIRouter(route_class=NotedRoute)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +62,17 @@ class Form:
     token: str = field(repr=False)
 
 
-@router.post("/sso/login")
+FIELDS: Final = tuple(Form.__dataclass_fields__)
+router = APIRouter(route_class=NotedRoute)
+
+
+@router.post(
+    "/sso/login",
+    status_code=303,
+    response_class=RedirectResponse,
+    responses=for_people(403, 422, 429, 503),
+    openapi_extra=form_body(*FIELDS),
+)
 async def sign_in(request: Request, context: OpenContext) -> Response:
     """303 to the resource's dashboard, signed in; the query string goes along."""
     try:
@@ -104,7 +113,7 @@ def _read_form(body: bytes) -> Form:
         raise Unauthorized("SSO: a field twice")
     if any(len(text) > _LONGEST_FIELD or "\0" in text for name, text in pairs if name != "nav-data"):
         raise Unauthorized("SSO: a field too long, or with a control code")
-    return Form(**{name: fields.get(name, "") for name in Form.__dataclass_fields__})
+    return Form(**{name: fields.get(name, "") for name in FIELDS})
 
 
 def _prove(context: Context, form: Form) -> tuple[UUID, SsoStrength]:

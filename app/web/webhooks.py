@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from app.resources import webhooks
 from app.resources.webhook_subscription import PATH
 from app.web.dependencies import OpenContext
+from app.web.description import for_machines
 from app.web.errors import BadRequest
 from app.web.partner_api import read_json
 
@@ -30,7 +31,7 @@ _SIGNATURE_LENGTH = 44
 _log = structlog.get_logger(__name__)
 
 
-@router.post("/{uuid}", status_code=204)
+@router.post("/{uuid}", status_code=204, responses=for_machines(403, 422, 429, 503))
 async def receive(uuid: str, request: Request, context: OpenContext) -> None:
     """204 for what Heroku has signed, 403 for everything else."""
     signature = request.headers.get(_SIGNATURE, "").encode()

@@ -1,6 +1,7 @@
 """The operators' pages, a module for each group of pages. Every route names the role it needs: see `access.py`."""
 
 from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
 
 from app.web.admin import (
     account,
@@ -22,8 +23,11 @@ from app.web.admin import (
     webhooks,
 )
 from app.web.admin.access import SetUpFirst, SignInFirst, lead_to_set_up, lead_to_sign_in
+from app.web.description import for_people
 
-router = APIRouter(prefix="/admin")
+router = APIRouter(
+    prefix="/admin", default_response_class=HTMLResponse, responses=for_people(303, 403, 404, 422, 429, 503)
+)
 router.get("")(overview.show)
 for group in (
     sign_in,

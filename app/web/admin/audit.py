@@ -15,6 +15,7 @@ from app.operators.sessions import SignedInOperator
 from app.web.admin.access import PATH, Owner, Viewer
 from app.web.admin.pages import render_page
 from app.web.dependencies import OpenContext
+from app.web.description import as_file
 
 router = APIRouter(prefix="/audit")
 
@@ -39,7 +40,7 @@ async def show(request: Request, context: OpenContext, operator: Viewer) -> Resp
     return await _page(request, context, operator, page, typed)
 
 
-@router.get("/export.{form}")
+@router.get("/export.{form}", **as_file(*_TYPES.values()))
 async def export(request: Request, context: OpenContext, operator: Owner, form: Format) -> Response:
     """Everything that the filter lets through, as a file."""
     wanted = audit_log.read_filter(_typed(request), _zone(operator))

@@ -21,6 +21,7 @@ from app.web.admin import spreadsheet
 from app.web.admin.access import PATH, GenuineForm, Operator, Viewer, read_form
 from app.web.admin.pages import back, render_page
 from app.web.dependencies import OpenContext
+from app.web.description import as_file
 
 router = APIRouter(prefix="/batches")
 
@@ -99,7 +100,7 @@ async def progress(request: Request, context: OpenContext, operator: Viewer, bat
     return response
 
 
-@router.get("/{batch_id}/items.csv")
+@router.get("/{batch_id}/items.csv", **as_file("text/csv"))
 async def export(context: OpenContext, _operator: Viewer, batch_id: UUID, only: ItemState | None = None) -> Response:
     """What became of each resource, as a file."""
     await _find(context, batch_id)

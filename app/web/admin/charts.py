@@ -23,6 +23,7 @@ from app.operations.overview import Table
 from app.operations.periods import Period, read_period
 from app.web.admin.access import Viewer
 from app.web.dependencies import OpenContext
+from app.web.description import as_file
 
 # pygal leaves a finder of its plugins behind, of a kind that Python warns of at every later import; we have no plugins.
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
@@ -65,7 +66,7 @@ CHARTS: Final[dict[str, Chart]] = {
 }
 
 
-@router.get("/{name}.svg")
+@router.get("/{name}.svg", **as_file("image/svg+xml"))
 async def image(
     request: Request,
     context: OpenContext,

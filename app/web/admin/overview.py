@@ -20,6 +20,7 @@ from app.web.admin.access import PATH, Viewer
 from app.web.admin.charts import CHARTS, SIZES
 from app.web.admin.pages import render_page
 from app.web.dependencies import OpenContext
+from app.web.description import as_file
 
 router = APIRouter()
 
@@ -35,7 +36,7 @@ async def show(request: Request, context: OpenContext, operator: Viewer) -> Resp
     return await _page(request, context, operator, period)
 
 
-@router.get("/overview/{name}.csv")
+@router.get("/overview/{name}.csv", **as_file("text/csv"))
 async def table(request: Request, context: OpenContext, operator: Viewer, name: str) -> Response:
     """One of the overview's tables, for a spreadsheet."""
     zone = ZoneInfo(operator.operator.time_zone)

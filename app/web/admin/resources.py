@@ -19,6 +19,7 @@ from app.resources.models import State
 from app.web.admin.access import PATH, Viewer
 from app.web.admin.pages import render_page
 from app.web.dependencies import OpenContext
+from app.web.description import as_file
 
 router = APIRouter()
 
@@ -76,7 +77,7 @@ async def find(
     )
 
 
-@router.get("/resources.csv")
+@router.get("/resources.csv", **as_file("text/csv"))
 async def export(context: OpenContext, _operator: Viewer, text: Text = "") -> Response:
     """Everything that is found, as it is read. What fails after the first rows breaks the file off."""
     chunks = iterate(context, parse(text))
