@@ -10,8 +10,10 @@ from rig import Rig, key_plans, new_settings
 from sqlalchemy import update
 
 from app.commands.resource_facts import facts
+from app.operations import batch_work, batches
+from app.operations.credentials import RETIRE_NOW, ROTATE
 from app.operations.inspection import inspect
-from app.operators.roles import Role
+from app.operators.roles import Actor, Role
 from app.plans import by_name
 from app.resources.models import Resource
 
@@ -82,3 +84,20 @@ async def test_the_price_list_tells_of_schedules(key_rig: Rig, panel_of):
     page = await (await panel_of(Role.VIEWER)).http.get("/admin/plans")
     told = " ".join(page.text.split())
     assert "Credentials of <strong>test</strong> are rotated by themselves every 30 days." in told
+
+
+async def test_previous_credentials_of_many_are_retired_as_a_batch(key_rig: Rig):
+    key_rig.simulator.world.create_app("shop")
+    addons = [await key_rig.simulator.calls.provision("shop", "test") for _ in range(2)]
+    await key_rig.work()
+    olga = Actor(name="olga@acme.example", role=Role.OPERATOR)
+    words = {"query": "state:provisioned", "parameters": {}, "reason": "They have leaked", "number": 2}
+    for action in (ROTATE, RETIRE_NOW):
+        await batches.order(key_rig.context, olga, action=action, **words)
+        await batch_work.work(key_rig.context)
+        await key_rig.work()
+        await batch_work.work(key_rig.context)
+    for addon in addons:
+        resource = await key_rig.resource(addon.id)
+        assert (resource.generation, resource.is_rotating) == (2, False)
+        assert (await key_rig.events(addon.id))[-2:] == ["retirement_requested", "retired"]
