@@ -33,7 +33,7 @@ ALWAYS = {
     "reconciliation": "/reconciliation",
     "alerts": "/alerts",
     "webhooks": "/webhooks",
-    "webhooks-none": "/webhooks?status=waiting&kind=api:teapot",
+    "webhooks-none": "/webhooks?status=waiting&kind=api:addon-attachment",
     "webhooks-wrong": "/webhooks?resource=nonsense",
     "audit": "/audit",
     "audit-none": "/audit?actor=nobody-at-all",
