@@ -5,7 +5,7 @@ loses answers, refuses tokens, is slow and says 429. Then it becomes quiet, and 
 really sold are compared: nothing lost, nothing doubled, nothing left over, every config var equal and working.
 
 What happens between processes is never quite the same twice, so a failure is not shrunk; it names the seed and the
-steps. `FAULTS_SEED=7 ./run test tests/faults` plays the steps of a seed, `FAULTS_LIVES=200` is a night's length.
+steps. `FAULTS_SEED=7 ./run test tests/faults` plays the steps of a seed, `FAULTS_LIVES=300` is a night's length.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from uuid import UUID, uuid4
 import httpx2
 import psycopg
 import pytest
-from hypothesis import HealthCheck, Phase, given, note, seed, settings
+from hypothesis import HealthCheck, Phase, assume, given, note, seed, settings
 from hypothesis import strategies as st
 from inventory import agree, databases, keys, unrest
 from rig import provision_body
@@ -38,7 +38,7 @@ from app.simulator.records import AddOn
 from app.simulator.troubles import expire_access_tokens
 
 SEED = int(os.environ.get("FAULTS_SEED", random.SystemRandom().randrange(10**6)))
-LIVES = int(os.environ.get("FAULTS_LIVES", "2"))
+LIVES = int(os.environ.get("FAULTS_LIVES", "1"))
 # How often time is moved on to the next thing that waits for it, until a storm counts as endless.
 LONGEST_CALM = 150
 FAMILIES = (("test", "standard", "premium"), ("key", "slow-key"))
@@ -209,7 +209,10 @@ STORMS = step(at_once, VICTIMS, st.integers(1, 6), st.lists(VERBS, min_size=2, m
 # Whether Heroku gives a new refresh token each time, ending the old one, and whether it gives a grant twice. With the
 # first and without the second a killed process may leave a resource without tokens, until somebody talks to Heroku.
 HEROKUS = st.sampled_from([(False, False), (False, True), (True, True)])
+# Hypothesis begins with the plainest of all examples. Of lives that one is not worth its minute: its luck is none.
+LUCK = st.integers(0, 2**20)
 STEPS = st.tuples(
+    LUCK,
     HEROKUS,
     st.lists(VERBS, min_size=2, max_size=3),
     st.lists(st.one_of(VERBS, TROUBLES, TROUBLES, STORMS), min_size=6, max_size=10),
@@ -245,7 +248,8 @@ async def calm_down(life: Life) -> None:
 @seed(SEED)
 @given(steps=STEPS)
 async def test_after_any_storm_all_sides_agree(town: Town, steps):
-    (rotates, reissues), first, middle, last = steps
+    luck, (rotates, reissues), first, middle, last = steps
+    assume(luck)
     note(f"FAULTS_SEED={SEED}")
     note(f"refresh tokens are replaced: {rotates}; grants are given again: {reissues}")
     world = town.simulator.world
