@@ -16,8 +16,9 @@ from app.operators.roles import Role
 pytestmark = needs_chromium
 
 EVIL = (
-    "\"'></title></textarea></style><img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
-    "<a href=\"javascript:document.title='owned'\">x</a><svg/onload=document.title='owned'>{{7*7}}"
+    "\"'></title></textarea></style><img src=x onerror=\"document.title='owned'\">"
+    "<script>document.title='owned'</script><a href=\"javascript:document.title='owned'\">x</a>"
+    "<svg/onload=document.title='owned'>{{7*7}}"
 )
 # What the program itself reads: with something else in it a page would not know what to show.
 READ_BY_THE_PROGRAM = re.compile(
