@@ -27,6 +27,7 @@ LONGEST = (
     "test_admin_days_work.py",
     "test_heroku_cli.py",
     "test_whole_story.py",
+    "test_nothing_is_lost.py",
 )
 
 

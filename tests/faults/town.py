@@ -27,6 +27,7 @@ from town_process import MovableClock, opener
 
 from app.context import Context
 from app.dev.postgres import DevPostgres
+from app.dev.postgres_programs import DevPostgresError
 from app.simulator import Simulator
 
 HERE = Path(__file__).parent
@@ -152,7 +153,7 @@ class Town:
     async def repair(self) -> None:
         """Start whatever does not run, as a platform does."""
         if not self.is_postgres_up:
-            self.postgres.__enter__()
+            await until(self._is_postgres_started, f"Postgres starts again; its log is {self.postgres.log}")
             self.is_postgres_up = True
             if "worker" not in self.programs:
                 await self._forget_workers()
@@ -196,6 +197,13 @@ class Town:
         async with await psycopg.AsyncConnection.connect(address, autocommit=True) as connection:
             cursor = await connection.execute(statement, values)
             return await cursor.fetchall() if cursor.description is not None else []
+
+    async def _is_postgres_started(self) -> bool:
+        try:
+            self.postgres.__enter__()
+        except DevPostgresError:  # the killed one's children have not all noticed yet, and hold its memory
+            return False
+        return True
 
     async def _is_answering(self) -> bool:
         process = self.programs["web"]
