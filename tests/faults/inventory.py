@@ -28,11 +28,13 @@ async def unrest(town: Town) -> list[str]:
     moving += [f"Heroku has {len(waiting)} webhooks to deliver"] if waiting else []
     async with town.context() as context:
         for row in await rows(context):
+            # Heroku takes no config vars of what it does not have: that waits until an operator ends it.
+            is_known = str(row.uuid) in world.addons
             signs = {
                 "unsettled": row.unsettled_since is not None,
                 "provisioning": row.state == "provisioning",
-                "rotating": row.is_rotating,
-                "to be pushed": row.needs_push,
+                "rotating": row.is_rotating and is_known,
+                "to be pushed": row.needs_push and is_known and not row.is_gone,
                 "to be removed": row.is_gone and row.removed_at is None,
             }
             moving += [f"{row.uuid} ({row.plan}, {row.state}) is {sign}" for sign, is_so in signs.items() if is_so]

@@ -40,7 +40,7 @@ _PATIENCE_SECONDS = 90
 # Of each resource the job whose turn it is, whether it only waits for its time, and how long.
 _NEXT_JOBS = """
     SELECT DISTINCT ON (coalesce(lock, id::text))
-           status = 'todo' AND coalesce(scheduled_at > now(), false), scheduled_at - now()
+           status = 'todo' AND coalesce(scheduled_at > now(), false), scheduled_at - now(), lock
     FROM procrastinate_jobs WHERE status IN ('todo', 'doing')
     ORDER BY coalesce(lock, id::text), status = 'doing' DESC, priority DESC, id
 """
@@ -181,11 +181,16 @@ class Town:
 
     async def is_idle(self) -> bool:
         """Whether no job runs or could run now: what is left, if anything, waits for its time."""
-        return all(is_waiting for is_waiting, _ in await self.query(_NEXT_JOBS))
+        return all(is_waiting for is_waiting, _, _ in await self.query(_NEXT_JOBS))
 
     async def until_next_job(self) -> timedelta | None:
-        """How long the job that is next waits for its time; None if none waits."""
-        return min((wait for is_waiting, wait in await self.query(_NEXT_JOBS) if is_waiting), default=None)
+        """How long the job that is next waits for its time; None if none waits, or only for what Heroku has forgotten:
+        that goes on asking until an operator ends it.
+        """
+        jobs = [(wait, lock) for is_waiting, wait, lock in await self.query(_NEXT_JOBS) if is_waiting]
+        if all(lock is not None and lock not in self.simulator.world.addons for _, lock in jobs):
+            return None
+        return min((wait for wait, _ in jobs), default=None)
 
     async def queue(self) -> list[TupleRow]:
         """What waits or runs: name, resource, how often it was tried."""
