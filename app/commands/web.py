@@ -25,11 +25,22 @@ def web(
     with clear_errors():
         settings = settings_of_process()
         asyncio.run(_try_context(settings))
+    serve("app.commands.web:web_app", host=host, port=settings.port)
+
+
+def serve(factory: str, *, host: str, port: int) -> None:
+    """Run the server program until it is told to stop.
+
+    Args:
+        factory: `module:function` of what makes the application; it is imported in every process.
+        host: the address to listen on.
+        port: of it.
+    """
     uvicorn.run(
-        "app.commands.web:web_app",
+        factory,
         factory=True,
         host=host,
-        port=settings.port,
+        port=port,
         loop="uvloop",
         http=BoundedConnection,
         access_log=False,
