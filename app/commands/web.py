@@ -48,6 +48,8 @@ def serve(factory: str, *, host: str, port: int) -> None:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=90,
+        # A process that still imports is not hung: where several start at once on a busy machine that takes a while.
+        timeout_worker_healthcheck=60,
         timeout_graceful_shutdown=20,
     )
 
