@@ -16,6 +16,7 @@ oidc.py         how operators come in by the partner's OpenID provider
 telemetry/      what is measured of all that: metrics, traces
 exchanges.py    what Heroku and we say to each other, until it is written down
 job_queue.py    background work, enqueued inside the caller's transaction
+job_worker.py   runs it
 database.py     engine, Base, and the only place that ends a transaction
 encryption.py   secrets at rest: key ring, canaries
 errors.py       the five ways things go wrong

@@ -10,10 +10,9 @@ from fastapi import FastAPI
 
 from app.commands.terminal import clear_errors, settings_of_process
 from app.context import open_context
-from app.main import create_app
+from app.main import Companion, create_app
 from app.settings import Settings
 from app.web.connection import BoundedConnection
-from app.worker import run_worker
 
 
 def web(
@@ -57,8 +56,13 @@ def serve(factory: str, *, host: str, port: int) -> None:
 def web_app() -> FastAPI:
     """The web application of this environment, for the server program: it makes one in every process."""
     settings = settings_of_process()
-    companion = partial(run_worker, install_signal_handlers=False) if settings.worker_in_web else None
-    return create_app(settings, companion=companion)
+    return create_app(settings, companion=_worker() if settings.worker_in_web else None)
+
+
+def _worker() -> Companion:
+    from app.worker import run_worker  # noqa: PLC0415 - most web processes never need it, nor the memory it takes
+
+    return partial(run_worker, install_signal_handlers=False)
 
 
 async def _try_context(settings: Settings) -> None:
