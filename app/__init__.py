@@ -14,6 +14,7 @@ outgoing.py     calls to addresses that somebody else chose: never into a privat
 heroku_answers.py  how its answers are read
 oidc.py         how operators come in by the partner's OpenID provider
 telemetry/      what is measured of all that: metrics, traces
+gathering.py    work that is done for all who wait for it at once
 exchanges.py    what Heroku and we say to each other, until it is written down
 job_queue.py    background work, enqueued inside the caller's transaction
 job_worker.py   runs it

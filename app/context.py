@@ -14,6 +14,7 @@ import httpx2
 from app.database import Database
 from app.encryption import KeyRing, check_canaries
 from app.exchanges import ExchangeBuffer
+from app.gathering import Gathering
 from app.heroku import Heroku
 from app.job_queue import JobQueue
 from app.manifest import Manifest, read_manifest
@@ -61,6 +62,8 @@ class Context:
     counting: asyncio.Lock = field(default_factory=asyncio.Lock)
     # What this process is provisioning at this moment, by uuid: see `resources/provisioning.py`.
     under_way: dict[UUID, tuple[object, asyncio.Task[Any]]] = field(default_factory=dict)
+    # Which of them wait to be written down: see `resources/newcomers.py`.
+    newcomers: Gathering[Any, Any] = field(default_factory=Gathering)
     # What this process asks Heroku at this moment for somebody's page, by uuid: see `resources/app_facts.py`.
     being_read: dict[UUID, asyncio.Task[Any]] = field(default_factory=dict)
 

@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
-from psycopg import AsyncConnection
+import psycopg
+from psycopg.rows import TupleRow
 from sqlalchemy import MetaData
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -67,6 +69,33 @@ class Database:
         except (OperationalError, InterfaceError, PoolTimeoutError) as error:
             raise Retry("the database is not available just now") from error
 
+    @asynccontextmanager
+    async def statements(self) -> AsyncIterator[psycopg.AsyncConnection[TupleRow]]:
+        """A connection of psycopg itself, on which each statement is a transaction and is committed as it returns.
+
+        For the few places where a session would take longer than the database does.
+
+        Raises:
+            Retry: the database cannot be reached or did not answer in time. What it was told may have been done.
+        """
+        try:
+            async with self._engine.connect() as connection:
+                await connection.execution_options(isolation_level="AUTOCOMMIT")
+                raw: Any = (await connection.get_raw_connection()).driver_connection
+                try:
+                    yield raw
+                except BaseException:  # it may be in the middle of a statement
+                    await connection.invalidate()
+                    raise
+        except (
+            OperationalError,
+            InterfaceError,
+            PoolTimeoutError,
+            psycopg.OperationalError,
+            psycopg.InterfaceError,
+        ) as error:
+            raise Retry("the database is not available just now") from error
+
     def within(self, session: AsyncSession) -> "Database":
         """A database whose every transaction is a part of the one that is open already, and is committed with it.
 
@@ -100,12 +129,3 @@ class _Within(Database):
 
     async def close(self) -> None:
         """Nothing of it is its own."""
-
-
-async def psycopg_connection(session: AsyncSession) -> AsyncConnection[tuple[object, ...]]:
-    """The very connection that the session's transaction is on, for a library that speaks psycopg itself."""
-    connection = await (await session.connection()).get_raw_connection()
-    driver_connection = connection.driver_connection
-    if not isinstance(driver_connection, AsyncConnection):  # pragma: no cover - says what the engine's URL promises
-        raise TypeError("the engine must use psycopg")
-    return driver_connection
