@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from bench import provision
+from bench import growth, provision, pushes, starting
 from bench.processes import PROJECT
 from bench.report import Section, markdown, write
 from bench.server import Server, postgres_server
@@ -18,6 +18,9 @@ class Part(enum.StrEnum):
     """What can be measured."""
 
     PROVISION = enum.auto()
+    GROWTH = enum.auto()
+    PUSHES = enum.auto()
+    STARTUP = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,18 @@ class How:
 _PARTS: Final[Mapping[Part, Callable[[Server, How], Section]]] = {
     Part.PROVISION: lambda server, how: provision.measure(
         server, rounds=1 if how.quick else 5, seconds=1 if how.quick else 4, has_peers=how.has_peers
+    ),
+    Part.GROWTH: lambda server, how: growth.measure(
+        server,
+        sizes=growth.QUICK_SIZES if how.quick else growth.SIZES,
+        rounds=1 if how.quick else 3,
+        seconds=1 if how.quick else 3,
+    ),
+    Part.PUSHES: lambda server, how: pushes.measure(
+        server, number=30 if how.quick else 10_000, workers=(1,) if how.quick else (1, 2, 4)
+    ),
+    Part.STARTUP: lambda server, how: starting.measure(
+        server, rounds=1 if how.quick else 5, seconds=1 if how.quick else 20
     ),
 }
 

@@ -27,14 +27,14 @@ def provisions(number: int) -> list[bytes]:
     return [provision(str(uuid4())) for _ in range(number)]
 
 
-def provision(uuid: str, *, has_grant: bool = True) -> bytes:
+def provision(uuid: str, plan: str = "basic", *, has_grant: bool = True) -> bytes:
     """Heroku's request for a resource, with everything that it sends; an equal one for the same uuid."""
     body: dict[str, Any] = {
         "callback_url": f"https://api.heroku.com/addons/{uuid}",
         "name": f"acme-keys-{uuid[:8]}",
         "oauth_grant": {"code": uuid[::-1], "expires_at": "2030-03-03T18:01:31-0800", "type": "authorization_code"},
         "options": {"foo": "bar", "baz": "true"},
-        "plan": "basic",
+        "plan": plan,
         "region": "amazon-web-services::us-east-1",
         "uuid": uuid,
         "log_input_url": f"https://addons-log-drain.heroku.com/addons/{uuid}/logs",
@@ -56,10 +56,16 @@ def deprovision(uuid: str) -> bytes:
 
 
 def sso_click(uuid: str, number: int = 0) -> bytes:
-    """The form that a browser brings from Heroku; `number` tells clicks of the same second apart."""
+    """The form that a browser brings from Heroku."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "Mozilla/5.0"}
+    return request("POST", "/sso/login", headers, urlencode(sso_form(uuid, number)).encode())
+
+
+def sso_form(uuid: str, number: int = 0) -> dict[str, str]:
+    """The fields of that form; `number` tells clicks of the same second apart."""
     timestamp = str(int(time.time()))
     token = hashlib.sha1(f"{uuid}:{SALT}:{timestamp}".encode()).hexdigest()  # noqa: S324 - Heroku's own choice
-    form = {
+    return {
         "id": uuid,
         "resource_id": uuid,
         "timestamp": timestamp,
@@ -70,8 +76,6 @@ def sso_click(uuid: str, number: int = 0) -> bytes:
         "user_id": f"user-{number}",
         "app": "rugged-harbor-4711",
     }
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "Mozilla/5.0"}
-    return request("POST", "/sso/login", headers, urlencode(form).encode())
 
 
 def page(path: str, cookie: str = "") -> bytes:

@@ -12,9 +12,37 @@ from typing import Final
 import httpx2
 
 PROJECT: Final = Path(__file__).parent.parent
-_PATIENCE_SECONDS: Final = 60
+_PATIENCE_SECONDS: Final = 120
 # What programs need of the caller's environment; everything else is said to them on purpose.
 _PASSED_ON: Final = ("PATH", "HOME", "LANG", "TMPDIR")
+
+
+@contextmanager
+def started(
+    command: Sequence[str | Path], environment: Mapping[str, str], *, folder: Path = PROJECT, log: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program between `with` and its end.
+
+    Args:
+        command: starts it.
+        environment: of it, beside what every program needs.
+        folder: where it is started.
+        log: where what it says goes; default: nowhere but for errors.
+    """
+    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    with (log or Path(os.devnull)).open("wb") as said:
+        process = subprocess.Popen(  # noqa: S603 - our own words and paths
+            command, cwd=folder, env={**passed_on, **environment}, stdout=said, stderr=said if log else None
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(_PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 @contextmanager
@@ -26,37 +54,18 @@ def served(
     folder: Path = PROJECT,
     log: Path | None = None,
 ) -> Iterator[int]:
-    """A server between `with` and its end; its process id. It answers when the block begins.
-
-    Args:
-        command: starts it.
-        environment: of it, beside what every program needs.
-        url: answers 200 when it is ready.
-        folder: where it is started.
-        log: where what it says goes; default: nowhere.
+    """A server between `with` and its end, which answers 200 at `url` when the block begins; its process id.
 
     Raises:
-        SystemExit: it does not answer within a minute.
+        SystemExit: it does not answer within two minutes.
     """
-    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    with (log or Path(os.devnull)).open("wb") as said:
-        server = subprocess.Popen(  # noqa: S603 - our own words and paths
-            command, cwd=folder, env={**passed_on, **environment}, stdout=said, stderr=said if log else None
-        )
-        try:
-            give_up_at = time.monotonic() + _PATIENCE_SECONDS
-            while not _answers(url):
-                if server.poll() is not None or time.monotonic() > give_up_at:
-                    raise SystemExit(f"{command} does not answer.{_last_lines(log)}")
-                time.sleep(0.1)
-            yield server.pid
-        finally:
-            server.terminate()
-            try:
-                server.wait(_PATIENCE_SECONDS)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+    with started(command, environment, folder=folder, log=log) as server:
+        give_up_at = time.monotonic() + _PATIENCE_SECONDS
+        while not answers(url):
+            if server.poll() is not None or time.monotonic() > give_up_at:
+                raise SystemExit(f"{command} does not answer.{_last_lines(log)}")
+            time.sleep(0.1)
+        yield server.pid
 
 
 def free_port() -> int:
@@ -109,7 +118,8 @@ def _fields(file: Path) -> list[str]:
     return file.read_text().rpartition(")")[2].split()
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a server says 200 there."""
     try:
         return httpx2.get(url, timeout=_PATIENCE_SECONDS, trust_env=False).status_code == 200
     except httpx2.TransportError:

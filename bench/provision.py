@@ -212,8 +212,8 @@ _HOW: Final = (
 )
 _MUST: Final = (
     "*MUST* is what [the conformance checker](conformance.md) says of the requirements that are a must: how many are"
-    " met of those that it could check. openbrokerapi speaks another protocol, the Open Service Broker API, so the checker"
-    " has nothing to say of it."
+    " met of those that it could check. openbrokerapi speaks another protocol, the Open Service Broker API, so the"
+    " checker has nothing to say of it."
 )
 _HEAD: Final = (
     "who",
