@@ -22,7 +22,7 @@ from app.web import limits
 from app.web.cookies import SESSION_LIFE, session_sign_in
 
 
-def _context(request: Request) -> Context:
+async def _context(request: Request) -> Context:  # FastAPI would run a plain function in a thread
     context: Context = request.app.state.context
     return context
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -48,9 +48,10 @@ class EveryRequest:
         nobodys = Watch()
         self._app = app
         self._watch = watch if watch is not None else lambda: nobodys
-        self._safety = dict(_SAFETY)
+        safety = dict(_SAFETY)
         if is_https:
-            self._safety["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+            safety["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        self._safety = [(name.lower().encode(), value.encode()) for name, value in safety.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -89,10 +90,10 @@ class EveryRequest:
                 _log.info("request", method=scope["method"], path=scope["path"], status=status, ms=milliseconds)
 
     def _add_headers(self, message: MutableMapping[str, Any], request_id: str) -> None:
-        headers = MutableHeaders(scope=message)
-        headers["Request-Id"] = request_id
-        for name, value in self._safety.items():
-            headers.setdefault(name, value)
+        headers = list(message["headers"])
+        there = {name.lower() for name, _ in headers}
+        headers += (header for header in self._safety if header[0] not in there)
+        message["headers"] = [*headers, (b"request-id", request_id.encode())]
 
 
 def _route(scope: Scope) -> str:
