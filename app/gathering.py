@@ -30,6 +30,10 @@ class Gathering(Generic[Item, Result]):
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._serving: asyncio.Task[None] | None = None
 
+    def __len__(self) -> int:
+        """How many wait for their turn."""
+        return len(self._waiting)
+
     async def ask(self, item: Item, work: Work[Item, Result]) -> Result:
         """Have `work` done for the item and whatever else is there by then; in the order in which it was asked for.
 
