@@ -74,7 +74,7 @@ def put_under_load(
 
     Args:
         port: of this machine, where it is answered.
-        requests: enough of them: when they have all been sent, it is over.
+        requests: when they have all been answered, it is over.
         clients: how many there are.
         seconds: how long at most.
         again: begin again with the first request after the last.
@@ -106,7 +106,7 @@ def _wrk(port: int, requests: Sequence[bytes], clients: int, seconds: float, *, 
         options = ["--threads=1", f"--connections={clients}", f"--duration={math.ceil(seconds)}s", "--timeout=10s"]
         command = ["wrk", *options, f"--script={_SCRIPT}", f"http://127.0.0.1:{port}", "--", file.name]
         done = subprocess.run(  # noqa: S603 - our own words and paths
-            [*command, "again" if again else "once"], capture_output=True, text=True, check=False
+            [*command, "again" if again else "once", str(clients)], capture_output=True, text=True, check=False
         )
     if done.returncode or "JSON " not in done.stdout:
         raise SystemExit(f"wrk failed: {done.stderr.strip() or done.stdout.strip()}")
