@@ -21,6 +21,7 @@ from app.web.cookies import OPEN_ID_LIFE, SECOND_STEP_LIFE, Signer
 from app.web.errors import handle_errors
 from app.web.limits import Limits
 from app.web.middleware import EveryRequest
+from app.web.noting import direct_routes
 from app.web.pages import FOLDER, environment
 
 _log = structlog.get_logger(__name__)
@@ -77,10 +78,12 @@ def create_app(settings: Settings, opener: ContextOpener = open_context, compani
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     for door in (partner_api, webhooks, sso, dashboard, health, admin, metrics_door):
         app.include_router(door.router)
+    app.include_router(partner_api.direct_router)
+    direct = direct_routes(partner_api.direct_router) | direct_routes(sso.router)
     handle_errors(app)
     app.add_exception_handler(admin.SignInFirst, admin.lead_to_sign_in)
     app.add_exception_handler(admin.SetUpFirst, admin.lead_to_set_up)
-    app.add_middleware(EveryRequest, is_https=settings.is_https, watch=lambda: app.state.context.watch)
+    app.add_middleware(EveryRequest, is_https=settings.is_https, watch=lambda: app.state.context.watch, direct=direct)
     return app
 
 

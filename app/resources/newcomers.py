@@ -4,7 +4,8 @@ The primary key decides which of many simultaneous requests with one uuid came f
 is there already comes back as it is: a repeated request is answered from it.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -36,7 +37,7 @@ class Newcomer:
         name: of the add-on.
         plan: its name.
         region: as Heroku writes it.
-        options: as JSON.
+        options: as the customer gave them.
         is_instant: a request is about to make the service itself: there is no job for that.
         refusal: a sentence, if nobody new may have the plan.
         traceparent: for the jobs.
@@ -47,7 +48,7 @@ class Newcomer:
     name: str
     plan: str
     region: str
-    options: str
+    options: Mapping[str, Any]
     is_instant: bool
     refusal: str | None
     traceparent: str | None
@@ -77,7 +78,7 @@ _WANTED: Final = (
     ("name", "text"),
     ("plan", "text"),
     ("region", "text"),
-    ("options", "text"),
+    ("options", "jsonb"),
     ("is_instant", "boolean"),
     ("refusal", "text"),
     ("traceparent", "text"),
@@ -91,8 +92,7 @@ _WANTED: Final = (
 _WRITE: Final = f"""
     WITH wanted AS (
         SELECT given.*, coalesce(given.refusal, withdrawal.sentence) AS refused
-        FROM unnest({", ".join(f"%s::{kind}[]" for _, kind in _WANTED)})
-            AS given ({", ".join(name for name, _ in _WANTED)})
+        FROM jsonb_to_recordset(%s::jsonb) AS given ({", ".join(" ".join(column) for column in _WANTED)})
         LEFT JOIN plan_withdrawals withdrawal ON withdrawal.plan = given.plan
     ), made AS (
         INSERT INTO resources (
@@ -101,7 +101,7 @@ _WRITE: Final = f"""
             config_version, pushed_version, generation, failures
         )
         SELECT
-            uuid, name, plan, region, options::jsonb, '{State.PROVISIONING}', %s, CASE WHEN is_instant THEN %s END,
+            uuid, name, plan, region, options, '{State.PROVISIONING}', %s, CASE WHEN is_instant THEN %s END,
             seed_sealed, grant_sealed, CASE WHEN grant_sealed IS NOT NULL THEN %s END,
             log_input_url_sealed, log_drain_token_sealed, 0, 0, 1, 0
         FROM wanted WHERE refused IS NULL ORDER BY uuid
@@ -141,10 +141,15 @@ async def write(context: Context, newcomers: Sequence[Newcomer]) -> Sequence[Ent
 
 async def _write(context: Context, newcomers: Sequence[Newcomer]) -> dict[UUID, Entry]:
     at = context.clock()
-    columns = [[getattr(one, name) for one in newcomers] for name, _ in _WANTED]
+    wanted = json.dumps([{name: getattr(one, name) for name, _ in _WANTED} for one in newcomers], default=_plain)
     async with context.database.statements() as connection:
-        cursor = await connection.execute(_WRITE, (*columns, at, at, at, at))
+        cursor = await connection.execute(_WRITE, (wanted, at, at, at, at))
         return {row[0]: _entry(row) for row in await cursor.fetchall()}
+
+
+def _plain(value: UUID | bytes) -> str:
+    """As Postgres reads it: `bytea` begins with a backslash and an x."""
+    return "\\x" + value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _entry(row: Sequence[Any]) -> Entry:

@@ -1,7 +1,6 @@
 """Provisioning a resource, or finding the one that an equal request has made, while Heroku waits for the answer."""
 
 import asyncio
-import json
 import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -105,7 +104,7 @@ def _newcomer(context: Context, request: ProvisionRequest, plan: Plan, seed: str
         name=request.name,
         plan=request.plan,
         region=request.region,
-        options=json.dumps(request.options),
+        options=request.options,
         is_instant=plan.is_instant,
         refusal=f"The plan {plan.name} is no longer sold. Please choose another plan." if plan.is_withdrawn else None,
         traceparent=tracing.traceparent(),

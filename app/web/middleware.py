@@ -7,7 +7,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.telemetry.watch import Watch
 from app.web.errors import TooLarge, TooSlow, answer
+from app.web.noting import DirectRoute
 
 _log = structlog.get_logger(__name__)
 
@@ -44,9 +45,17 @@ _SAFETY: Final = {
 class EveryRequest:
     """The outermost layer."""
 
-    def __init__(self, app: ASGIApp, *, is_https: bool, watch: Callable[[], Watch] | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        is_https: bool,
+        watch: Callable[[], Watch] | None = None,
+        direct: Mapping[tuple[str, str], DirectRoute] | None = None,
+    ) -> None:
         nobodys = Watch()
         self._app = app
+        self._direct = direct if direct is not None else {}
         self._watch = watch if watch is not None else lambda: nobodys
         safety = dict(_SAFETY)
         if is_https:
@@ -73,7 +82,13 @@ class EveryRequest:
         with _own_ids(request_id), self._watch().request(scope["method"], scope["path"]) as seen:
             try:
                 body = await _read_body(headers, receive)
-                await self._app(scope, _replay(body, receive), send_safely)
+                direct = self._direct.get((scope["method"], scope["path"]))
+                if direct is None:
+                    await self._app(scope, _replay(body, receive), send_safely)
+                else:
+                    scope["route"] = direct
+                    response = await direct.handle_directly(Request(scope, _replay(body, receive)))
+                    await response(scope, receive, send_safely)
             except ClientDisconnect:
                 status = _CLIENT_CLOSED
             except Exception as error:

@@ -35,8 +35,8 @@ from app.resources.traces import CUSTOMER, SignIn
 from app.settings import SsoStrength
 from app.web import limits
 from app.web.cookies import Signer, set_session
-from app.web.dependencies import OpenContext
-from app.web.noting import NotedRoute, about
+from app.web.dependencies import context_of
+from app.web.noting import DirectRoute, about
 
 _log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ EARLIEST: Final = timedelta(seconds=30)
 _LONGEST_FIELD: Final = 1000
 _FIELDS_TO_PASS_ON: Final = 20
 
-router = APIRouter(route_class=NotedRoute)
+router = APIRouter(route_class=DirectRoute)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +64,9 @@ class Form:
 
 
 @router.post("/sso/login")
-async def sign_in(request: Request, context: OpenContext) -> Response:
+async def sign_in(request: Request) -> Response:
     """303 to the resource's dashboard, signed in; the query string goes along."""
+    context = context_of(request)
     try:
         resource, sign_in_id = await _come_in(request, context)
     except Unauthorized:
