@@ -3,15 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any
 
-import psycopg
-from psycopg.rows import TupleRow
 from sqlalchemy import MetaData
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import QueuePool
 
@@ -70,8 +67,8 @@ class Database:
             raise Retry("the database is not available just now") from error
 
     @asynccontextmanager
-    async def statements(self) -> AsyncIterator[psycopg.AsyncConnection[TupleRow]]:
-        """A connection of psycopg itself, on which each statement is a transaction and is committed as it returns.
+    async def statements(self) -> AsyncIterator[AsyncConnection]:
+        """A connection on which each statement is a transaction, and is committed when it returns.
 
         For the few places where a session would take longer than the database does.
 
@@ -80,20 +77,8 @@ class Database:
         """
         try:
             async with self._engine.connect() as connection:
-                await connection.execution_options(isolation_level="AUTOCOMMIT")
-                raw: Any = (await connection.get_raw_connection()).driver_connection
-                try:
-                    yield raw
-                except BaseException:  # it may be in the middle of a statement
-                    await connection.invalidate()
-                    raise
-        except (
-            OperationalError,
-            InterfaceError,
-            PoolTimeoutError,
-            psycopg.OperationalError,
-            psycopg.InterfaceError,
-        ) as error:
+                yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
             raise Retry("the database is not available just now") from error
 
     def within(self, session: AsyncSession) -> "Database":

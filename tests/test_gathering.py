@@ -31,7 +31,7 @@ class Work:
 
 async def begun(gathering: Gathering[int, int], work: Work, number: int) -> "asyncio.Task[int]":
     """Somebody who asks, and waits."""
-    task = asyncio.create_task(gathering.ask(number, work))
+    task = asyncio.create_task(gathering.ask(number, work, key=number))
     await asyncio.sleep(0)
     return task
 
@@ -55,7 +55,7 @@ async def test_who_waits_at_the_same_time_is_served_together_in_order_and_gets_t
 
 async def test_who_comes_after_it_was_quiet_is_served_at_once():
     work, gathering = Work(), Gathering[int, int]()
-    assert [await gathering.ask(number, work) for number in (1, 2)] == [2, 4]
+    assert [await gathering.ask(number, work, key=number) for number in (1, 2)] == [2, 4]
     assert work.rounds == [[1], [2]]
 
 
@@ -86,7 +86,7 @@ async def test_what_all_of_them_need_is_asked_for_once_and_everybody_is_told():
     assert [type(found) for found in await asyncio.gather(*tasks, return_exceptions=True)] == [Retry] * 3
     assert work.rounds == [[0], [1, 2]]
     work.is_away = False
-    assert await gathering.ask(7, work) == 14
+    assert await gathering.ask(7, work, key=7) == 14
 
 
 async def test_who_leaves_before_it_begins_is_left_out_and_who_leaves_later_harms_nobody():
@@ -104,6 +104,17 @@ async def test_when_too_many_wait_the_next_one_is_told_at_once():
     work, gathering = Work(), Gathering[int, int](most_waiting=2)
     tasks = await held(work, gathering, 1, 2)
     with pytest.raises(Retry, match="too many"):
-        await gathering.ask(3, work)
+        await gathering.ask(3, work, key=3)
     work.may_go_on.set()
     assert await asyncio.gather(*tasks) == [0, 2, 4]
+
+
+async def test_those_of_one_key_are_served_one_after_the_other_in_order():
+    work, gathering = Work(), Gathering[int, int]()
+    tasks = await held(work, gathering)
+    for number, key in ((1, "a"), (2, "b"), (3, "a"), (4, "a"), (5, "c")):
+        tasks.append(asyncio.create_task(gathering.ask(number, work, key=key)))
+        await asyncio.sleep(0)
+    work.may_go_on.set()
+    assert await asyncio.gather(*tasks) == [0, 2, 4, 6, 8, 10]
+    assert work.rounds == [[0], [1, 2, 5], [3], [4]]

@@ -127,24 +127,19 @@ _WRITE: Final = f"""
 async def write(context: Context, newcomers: Sequence[Newcomer]) -> Sequence[Entry]:
     """Write down those that are new, and find the others; all of it is committed when this returns, or nothing is.
 
+    Args:
+        context: as everywhere.
+        newcomers: one of each uuid: of two in one statement neither would see what the other has done.
+
     Raises:
         Retry: the database is not available.
     """
-    entries: dict[int, Entry] = {}
-    while len(entries) < len(newcomers):
-        # One of each uuid at a time: of two in one statement neither would see what the other has done.
-        places = {one.uuid: place for place, one in reversed([*enumerate(newcomers)]) if place not in entries}
-        found = await _write(context, [newcomers[place] for place in places.values()])
-        entries |= {place: found[uuid] for uuid, place in places.items()}
-    return [entries[place] for place in range(len(newcomers))]
-
-
-async def _write(context: Context, newcomers: Sequence[Newcomer]) -> dict[UUID, Entry]:
     at = context.clock()
     wanted = json.dumps([{name: getattr(one, name) for name, _ in _WANTED} for one in newcomers], default=_plain)
     async with context.database.statements() as connection:
-        cursor = await connection.execute(_WRITE, (wanted, at, at, at, at))
-        return {row[0]: _entry(row) for row in await cursor.fetchall()}
+        rows = await connection.exec_driver_sql(_WRITE, (wanted, at, at, at, at))
+    found = {row[0]: _entry(row) for row in rows}
+    return [found[one.uuid] for one in newcomers]
 
 
 def _plain(value: UUID | bytes) -> str:

@@ -83,7 +83,8 @@ async def _provision(context: Context, request: ProvisionRequest) -> Answer:
         raise Refused(f"{context.manifest.name} is not available in the region of this app yet.")
     deadline = request_deadline()
     seed = secrets.token_hex(32)
-    entry = await context.newcomers.ask(_newcomer(context, request, plan, seed), partial(newcomers.write, context))
+    newcomer = _newcomer(context, request, plan, seed)
+    entry = await context.newcomers.ask(newcomer, partial(newcomers.write, context), key=request.uuid)
     if entry.is_new and plan.is_instant:
         return _told(context, await _provision_now(context, request, plan, seed, deadline))
     if entry.is_new:
