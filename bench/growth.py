@@ -23,8 +23,6 @@ from bench.million import fill
 from bench.report import Section, Table
 from bench.server import Server
 
-SIZES: Final = (1_000, 10_000, 100_000, 1_000_000)
-QUICK_SIZES: Final = (100, 1_000)
 CLIENTS: Final = 16
 _TIMEOUT_SECONDS: Final = 30
 # A resource may sign in so often a minute: see `app/web/limits.py`.

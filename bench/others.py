@@ -28,10 +28,12 @@ def express(server: Server, processes: int) -> Iterator[Running]:
     folder = server.folder / "express"
     if not (folder / "node_modules").exists():
         shutil.copytree(_PEERS / "express", folder, dirs_exist_ok=True)
-        _run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], folder)
+        _run([_program("npm"), "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], folder)
     database, port = f"express_{processes}", free_port()
     environment = _settings(server.make_empty(database), port, processes) | {"NODE_ENV": "production"}
-    with answering(["node", "server.js"], environment, port, server.folder / f"{database}.log", folder) as process:
+    with answering(
+        [_program("node"), "server.js"], environment, port, server.folder / f"{database}.log", folder
+    ) as process:
         yield Running(port, process, database, "resources")
 
 
@@ -64,6 +66,12 @@ def openbroker(server: Server, processes: int) -> Iterator[Running]:
     command += ["--worker-class", "gthread", "--threads", "8", "--log-level", "warning", "openbroker_app:app"]
     with answering(command, environment, port, server.folder / f"{database}.log", _PEERS) as process:
         yield Running(port, process, database, "instances")
+
+
+def _program(name: str) -> str:
+    """Node comes with the packages for development."""
+    ours = Path(sys.executable).parent / name
+    return str(ours) if ours.exists() else name
 
 
 def _settings(url: str, port: int, processes: int) -> dict[str, str]:

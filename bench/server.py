@@ -38,8 +38,11 @@ class Server:
 
     def make(self, database: str) -> str:
         """A new database with the add-on's tables; its URL."""
-        self.make_empty(database)
-        migrate(self.postgres.url_for(database))
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            if not connection.execute("SELECT FROM pg_database WHERE datname = 'with_tables'").fetchone():
+                self.make_empty("with_tables")
+                migrate(self.postgres.url_for("with_tables"))
+            connection.execute(f"CREATE DATABASE {database} TEMPLATE with_tables")
         return self.url(database)
 
     def make_empty(self, database: str) -> str:
