@@ -5,10 +5,11 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
-from typing import Final
+from typing import Final, cast
 
 import uvloop
 
+_PATIENCE_SECONDS: Final = 10
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
@@ -32,8 +33,7 @@ class Talk(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what a stream's transport is
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
         self._send()
 
     def data_received(self, data: bytes) -> None:
@@ -53,10 +53,18 @@ class Talk(asyncio.Protocol):
         if not self.ended.done():
             self.ended.set_result(False)
 
+    def give_up(self) -> None:
+        """No answer has come, and none is waited for any more."""
+        if self._transport is not None:
+            self._transport.abort()
+        if not self.ended.done():
+            self.ended.set_result(False)
+
     def _send(self) -> None:
+        if self._transport is None:
+            return
         now = time.perf_counter()
         request = next(self._requests, None) if now < self._until else None
-        assert self._transport is not None  # noqa: S101 - nothing is sent before there is one
         if request is None:
             if not self.ended.done():
                 self.ended.set_result(True)
@@ -79,7 +87,11 @@ async def _send(port: int, requests: Sequence[bytes], clients: int, seconds: flo
         (await loop.create_connection(lambda: Talk(left, begun_at + seconds), "127.0.0.1", port))[1]
         for _ in range(clients)
     ]
-    whole = await asyncio.gather(*(talk.ended for talk in talks))
+    await asyncio.wait([talk.ended for talk in talks], timeout=seconds + _PATIENCE_SECONDS)
+    for talk in talks:
+        if not talk.ended.done():
+            talk.give_up()
+    whole = [talk.ended.result() for talk in talks]
     passed = time.perf_counter() - begun_at
     waits = sorted(wait for talk in talks for wait in talk.waits) or [0.0]
     return {

@@ -39,7 +39,7 @@ class Server:
     def make(self, database: str) -> str:
         """A new database with the add-on's tables; its URL."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            if not connection.execute("SELECT FROM pg_database WHERE datname = 'with_tables'").fetchone():
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'with_tables'").fetchone():
                 self.make_empty("with_tables")
                 migrate(self.postgres.url_for("with_tables"))
             connection.execute(f"CREATE DATABASE {database} TEMPLATE with_tables")

@@ -23,13 +23,13 @@ def greeter(server):
 
 @pytest.mark.parametrize("number", [1, 16, 300])
 def test_every_request_is_sent_once_and_answered(greeter, number):
-    run = load.put_under_load(greeter.port, [asking.page("/")] * number, clients=16, seconds=20)
+    run = load.put_under_load(greeter.port, [asking.page("/")] * number, clients=16, seconds=3)
     assert (run.answered, run.refused, run.broken) == (number, 0, 0)
 
 
 def test_the_bench_has_a_client_of_its_own_where_there_is_no_wrk(greeter, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    run = load.put_under_load(greeter.port, [asking.page("/")] * 300, clients=16, seconds=20)
+    run = load.put_under_load(greeter.port, [asking.page("/")] * 300, clients=16, seconds=3)
     assert (run.answered, run.refused, run.broken) == (300, 0, 0)
     assert "own client" in load.program()
 
