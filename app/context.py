@@ -64,6 +64,8 @@ class Context:
     under_way: dict[UUID, tuple[object, asyncio.Task[Any]]] = field(default_factory=dict)
     # Which of them wait to be written down: see `resources/newcomers.py`.
     newcomers: Gathering[Any, Any] = field(default_factory=Gathering)
+    # Services that were made within a request and wait to be written down: see `resources/made_at_once.py`.
+    made: Gathering[Any, Any] = field(default_factory=Gathering)
     # Customers' forms that wait to be used up: see `resources/sign_ins.py`.
     forms: Gathering[Any, Any] = field(default_factory=Gathering)
     # What this process asks Heroku at this moment for somebody's page, by uuid: see `resources/app_facts.py`.

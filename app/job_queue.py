@@ -55,6 +55,23 @@ def enqueue_all(rows: str) -> str:
     """  # noqa: S608 - names that the caller writes down, no values
 
 
+def enqueue_each_once(rows: str) -> str:
+    """SQL that does the same for jobs of which one that waits is enough: an INSERT, to stand in a WITH.
+
+    Args:
+        rows: as above, with `priority` instead of `place`.
+    """
+    return f"""
+        INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args)
+        SELECT
+            '{QUEUE}', job, priority, uuid::text, job || ':' || uuid,
+            jsonb_strip_nulls(jsonb_build_object('uuid', uuid, 'traceparent', traceparent))
+        FROM {rows} ORDER BY uuid, job
+        ON CONFLICT (queueing_lock) WHERE status = 'todo' DO UPDATE SET queueing_lock = excluded.queueing_lock
+            WHERE false
+    """  # noqa: S608 - names that the caller writes down, no values
+
+
 class JobQueue:
     """Puts jobs into the queue. Needs no connection of its own: it writes on the caller's transaction."""
 

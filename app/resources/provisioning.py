@@ -15,7 +15,7 @@ from app.context import Context
 from app.drivers.base import ResourceInfo
 from app.errors import AddonError, Gone, Refused
 from app.plans import Plan
-from app.resources import newcomers
+from app.resources import made_at_once, newcomers
 from app.resources.lifecycle import (
     Answer,
     give_up_provisioning,
@@ -86,7 +86,7 @@ async def _provision(context: Context, request: ProvisionRequest) -> Answer:
     newcomer = _newcomer(context, request, plan, seed)
     entry = await context.newcomers.ask(newcomer, partial(newcomers.write, context), key=request.uuid)
     if entry.is_new and plan.is_instant:
-        return _told(context, await _provision_now(context, request, plan, seed, deadline))
+        return await _provision_now(context, request, plan, seed, deadline)
     if entry.is_new:
         return _in_background(request.uuid)
     if entry.known is None and entry.refused is not None:
@@ -138,10 +138,8 @@ async def _keep_newer_grant(context: Context, session: AsyncSession, resource: R
     await context.queue.enqueue(session, "exchange_grant", resource.uuid, priority=1)
 
 
-async def _provision_now(
-    context: Context, request: ProvisionRequest, plan: Plan, seed: str, deadline: float
-) -> Resource:
-    """The row, after its service was made, refused, or left to the background."""
+async def _provision_now(context: Context, request: ProvisionRequest, plan: Plan, seed: str, deadline: float) -> Answer:
+    """Have the service made within this request, or leave it to the background."""
     wanted = ResourceInfo(
         uuid=request.uuid,
         plan=plan.name,
@@ -167,6 +165,9 @@ async def _provision_now(
                 session, "deprovision_service" if resource.is_gone else "provision_service", resource.uuid
             )
     else:
+        made = made_at_once.made(context, wanted, provisioned)
+        if await context.made.ask(made, partial(made_at_once.record, context), key=made.uuid):
+            return Answer(uuid=request.uuid, config=dict(provisioned.config), message=provisioned.message)
         async with context.database.transaction() as session:
             resource = await locked(session, request.uuid)
             if await record_service(context, session, resource, provisioned, wanted):
@@ -174,7 +175,7 @@ async def _provision_now(
                 resource.pushed_version = resource.config_version
             if not resource.is_gone:
                 await record_provisioned(context, session, resource, provisioned.message)
-    return resource
+    return _told(context, resource)
 
 
 async def _answer(context: Context, uuid: UUID, deadline: float) -> Answer:
