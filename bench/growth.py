@@ -91,7 +91,8 @@ def _one_round(server: Server, place: Place, seconds: int) -> None:
     place.runs["replay"].append(load([asking.provision(uuid) for uuid in uuids], seconds, again=True))
     clicks = [asking.sso_click(uuid, number) for number in range(_CLICKS_EACH) for uuid in uuids]
     place.runs["sso"].append(load(clicks[: 5_000 * seconds], seconds))
-    pages = [_page(place.running, uuid) for uuid in uuids[:_PAGES]]
+    with httpx2.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as http:
+        pages = [_page(http, place.running, uuid) for uuid in uuids[:_PAGES]]
     place.runs["dashboard"].append(load(pages, seconds, again=True))
     place.runs["plan"].append(load([asking.plan_change(uuid, "premium") for uuid in uuids], seconds))
     place.runs["deprovision"].append(load([asking.deprovision(uuid) for uuid in uuids], seconds))
@@ -111,11 +112,11 @@ def _stored(url: str, uuids: list[str]) -> list[str]:
     return found
 
 
-def _page(running: Running, uuid: str) -> bytes:
+def _page(http: httpx2.Client, running: Running, uuid: str) -> bytes:
     """A request for the dashboard of somebody who has just come in."""
     address = f"http://127.0.0.1:{running.port}/sso/login"
     form = asking.sso_form(uuid, _CLICKS_EACH)
-    answer = httpx2.post(address, data=form, timeout=_TIMEOUT_SECONDS, trust_env=False)
+    answer = http.post(address, data=form)
     if answer.status_code != 303:
         raise SystemExit(f"An SSO click was answered {answer.status_code}.")
     return asking.page(f"/dashboard/{uuid}", answer.headers["set-cookie"].partition(";")[0])

@@ -109,7 +109,7 @@ def _storm(server: Server, number: int, workers: int) -> Storm:
         log = server.folder / f"{database}-worker.log"
         pids = [stack.enter_context(started(command, environment, log=log)).pid for _ in range(workers)]
         _wait_for_workers(url, workers)
-        calm = [_provision(web) for _ in range(_CALM_PROVISIONS)]
+        calm = [_provision(http, web) for _ in range(_CALM_PROVISIONS)]
         ordered_at = time.monotonic()
         asyncio.run(_order(environment, number))
         storm, most, pushed = [], 0.0, {"addons": 0.0, "seconds": 0.0}
@@ -117,7 +117,7 @@ def _storm(server: Server, number: int, workers: int) -> Storm:
             if time.monotonic() - ordered_at > _PATIENCE.total_seconds():
                 raise SystemExit(f"Only {pushed['addons']} of {number} apps have their config vars after {_PATIENCE}.")
             time.sleep(_GLANCE_SECONDS)
-            storm.append(_provision(web))
+            storm.append(_provision(http, web))
             most = max(most, *(megabytes(pid) for pid in pids))
             pushed = http.get(f"{address}/pushes").json()
         passed = time.monotonic() - ordered_at
@@ -171,14 +171,14 @@ def _wait_for_workers(url: str, number: int) -> None:
     raise SystemExit("The workers have not come up within a minute.")
 
 
-def _provision(web: Running) -> float:
+def _provision(http: httpx2.Client, web: Running) -> float:
     """Somebody's own provision, without a grant so that it leaves nothing for later; milliseconds."""
     begun_at = time.perf_counter()
     one = asking.provision(str(uuid4()), "premium", has_grant=False)
     head, _, body = one.partition(b"\r\n\r\n")
     headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
     address = f"http://127.0.0.1:{web.port}/heroku/resources"
-    answer = httpx2.post(address, content=body, headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False)
+    answer = http.post(address, content=body, headers=headers)
     if answer.status_code not in {200, 202}:
         raise SystemExit(f"A provision during the batch was answered {answer.status_code}.")
     return (time.perf_counter() - begun_at) * 1000
