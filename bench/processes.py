@@ -61,10 +61,11 @@ def served(
     """
     with started(command, environment, folder=folder, log=log) as server:
         give_up_at = time.monotonic() + _PATIENCE_SECONDS
-        while not answers(url):
-            if server.poll() is not None or time.monotonic() > give_up_at:
-                raise SystemExit(f"{command} does not answer.{_last_lines(log)}")
-            time.sleep(0.1)
+        with httpx2.Client(timeout=_PATIENCE_SECONDS, trust_env=False) as http:
+            while not _answers(http, url):
+                if server.poll() is not None or time.monotonic() > give_up_at:
+                    raise SystemExit(f"{command} does not answer.{_last_lines(log)}")
+                time.sleep(0.1)
         yield server.pid
 
 
@@ -118,10 +119,9 @@ def _fields(file: Path) -> list[str]:
     return file.read_text().rpartition(")")[2].split()
 
 
-def answers(url: str) -> bool:
-    """Whether a server says 200 there."""
+def _answers(http: httpx2.Client, url: str) -> bool:
     try:
-        return httpx2.get(url, timeout=_PATIENCE_SECONDS, trust_env=False).status_code == 200
+        return http.get(url).status_code == 200
     except httpx2.TransportError:
         return False
 
