@@ -12,6 +12,7 @@ How the three rules of `base.py` look in practice:
 3. *Named by uuid*: the row belongs to `(uuid, generation)`. A rotation adds a row, `retire` deletes the older ones.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -23,7 +24,7 @@ from pydantic import SecretStr
 from app.drivers.base import Driver, Provisioned, ResourceInfo, Snippet
 from app.errors import Retry
 
-_MOST_IDLE: Final = 4
+_MOST_CONNECTIONS: Final = 4
 
 # Several processes start at once, and two `CREATE TABLE IF NOT EXISTS` of one name can collide: hence the lock.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('api_keys'))"
@@ -60,7 +61,8 @@ class ApiKey(Driver):
         self._requests_per_minute = requests_per_minute
         # Connections between two calls, once this is open: making one takes ten times as long as what it is used for.
         self._idle: list[psycopg.AsyncConnection] = []
-        self._most_idle = 0
+        self._is_open = False
+        self._room = asyncio.Semaphore(_MOST_CONNECTIONS)
 
     async def provision(self, resource: ResourceInfo) -> Provisioned:
         # Provision, plan change and rotation are one thing here: this key works, on these terms. Yours may differ more.
@@ -109,10 +111,10 @@ class ApiKey(Driver):
             await connection.execute(_TABLE)
             await connection.execute(_NEWER_COLUMN)
             await connection.execute(_INDEX)
-        self._most_idle = _MOST_IDLE
+        self._is_open = True
 
     async def close(self) -> None:
-        self._most_idle = 0
+        self._is_open = False
         while self._idle:
             await self._idle.pop().close()
 
@@ -124,18 +126,19 @@ class ApiKey(Driver):
             Retry: the database is away, busy or slow. Any other error of it is a bug and stays what it is.
         """
         connection = None
-        try:
-            connection = await self._connect()
-            yield connection
-            await connection.commit()
-            if len(self._idle) < self._most_idle:
-                self._idle.append(connection)
-                connection = None
-        except psycopg.OperationalError as error:
-            raise Retry("The database of the API keys did not answer.") from error
-        finally:
-            if connection is not None:
-                await connection.close()
+        async with self._room:
+            try:
+                connection = await self._connect()
+                yield connection
+                await connection.commit()
+                if self._is_open:
+                    self._idle.append(connection)
+                    connection = None
+            except psycopg.OperationalError as error:
+                raise Retry("The database of the API keys did not answer.") from error
+            finally:
+                if connection is not None:
+                    await connection.close()
 
     async def _connect(self) -> psycopg.AsyncConnection:
         while self._idle:
