@@ -66,7 +66,7 @@ def measure(server: Server, *, sizes: Sequence[int], rounds: int, seconds: int) 
         for size in sizes:
             typer.echo(f"growth: filling a database with {size:,} resources", err=True)
             database = f"growth_{size}"
-            fill(server.make(database), size, say=lambda _: None)
+            fill(server.make(database), size, say=lambda _: None, has_costs=False)
             running = stack.enter_context(ours(server, 1, database=database))
             places.append(Place(size, running, {kind: [] for kind in WHAT}))
         for number in range(rounds):

@@ -49,6 +49,7 @@ _CLIENTS: Final = 16
 _GLANCE_SECONDS: Final = 0.25
 _CALM_PROVISIONS: Final = 30
 _TIMEOUT_SECONDS: Final = 30
+_WORKERS_SECONDS: Final = 120
 _PATIENCE: Final = timedelta(minutes=40)
 
 
@@ -161,14 +162,14 @@ def _sealed(keys: KeyRing, uuid: UUID) -> list[bytes]:
 
 
 def _wait_for_workers(url: str, number: int) -> None:
-    give_up_at = time.monotonic() + 60
+    give_up_at = time.monotonic() + _WORKERS_SECONDS
     with psycopg.connect(url, autocommit=True) as connection:
         while time.monotonic() < give_up_at:
             row = connection.execute("SELECT count(*) FROM procrastinate_workers").fetchone()
             if row is not None and row[0] >= number:
                 return
             time.sleep(_GLANCE_SECONDS)
-    raise SystemExit("The workers have not come up within a minute.")
+    raise SystemExit("The workers have not come up within two minutes.")
 
 
 def _provision(http: httpx2.Client, web: Running) -> float:
