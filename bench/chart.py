@@ -6,7 +6,7 @@ from typing import Final
 
 from bench.figures import Bar
 
-_LABELS: Final = 300
+_LABELS: Final = 360
 _BARS: Final = 400
 _LINE: Final = 28
 _STYLE: Final = """
