@@ -16,8 +16,10 @@ log_input.py    how we write into the logs of customers' apps
 app_log.py      what is to be written there
 oidc.py         how operators come in by the partner's OpenID provider
 telemetry/      what is measured of all that: metrics, traces
+gathering.py    work that is done for all who wait for it at once
 exchanges.py    what Heroku and we say to each other, until it is written down
 job_queue.py    background work, enqueued inside the caller's transaction
+job_worker.py   runs it
 database.py     engine, Base, and the only place that ends a transaction
 encryption.py   secrets at rest: key ring, canaries
 errors.py       the five ways things go wrong

@@ -4,6 +4,7 @@ A command's module is imported when somebody types it: the list of them is read 
 another one needs.
 """
 
+import gc
 import os
 from collections.abc import Mapping
 from importlib import import_module
@@ -52,7 +53,12 @@ def _typer(**more: Any) -> typer.Typer:
 def load(name: str) -> Any:
     """The command or group of this name, imported."""
     module, _, attribute = COMMANDS[name][0].partition(":")
-    found, parent = getattr(import_module(module), attribute), _typer()
+    # Nearly all that is made while modules load stays: looking for garbage among it takes a fifth of the time.
+    gc.disable()
+    try:
+        found, parent = getattr(import_module(module), attribute), _typer()
+    finally:
+        gc.enable()
     if isinstance(found, typer.Typer):
         parent.add_typer(found, name=name)
     else:

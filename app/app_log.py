@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 # Of one resource, while Heroku takes none.
 MOST_WAITING: Final = 1_000
 # After whatever else is to be done.
-_PRIORITY: Final = -3
+PRIORITY: Final = -3
 
 
 class UnsentLine(Base):
@@ -49,15 +49,15 @@ class AppLog:
         self._database = database
         self._queue = queue
         self._clock = clock
-        self._is_on = is_on
+        self.is_on = is_on
 
     async def add(self, session: AsyncSession, uuid: UUID, text: str) -> None:
         """Have a line written once the session's transaction has committed."""
-        if not self._is_on:
+        if not self.is_on:
             return
         session.add(UnsentLine(resource_uuid=uuid, at=self._clock(), text=text.replace("\0", " ")))
         await session.flush()
-        await self._queue.enqueue(session, "write_log", uuid, at_most_one=True, priority=_PRIORITY, is_apart=True)
+        await self._queue.enqueue(session, "write_log", uuid, at_most_one=True, priority=PRIORITY, is_apart=True)
 
     async def write(self, uuid: UUID, text: str) -> None:
         """Have a line written soon, for drivers. One that cannot be kept is dropped, which our own log tells.
@@ -66,7 +66,7 @@ class AppLog:
             uuid: of a resource.
             text: one line or several, without secrets.
         """
-        if not self._is_on:
+        if not self.is_on:
             return
         waiting = select(UnsentLine.id).where(UnsentLine.resource_uuid == uuid).limit(MOST_WAITING).subquery()
         try:

@@ -15,6 +15,7 @@ from app.app_log import AppLog
 from app.database import Database
 from app.encryption import KeyRing, check_canaries
 from app.exchanges import ExchangeBuffer
+from app.gathering import Gathering
 from app.heroku import Heroku
 from app.job_queue import JobQueue
 from app.log_input import LogInput
@@ -66,6 +67,12 @@ class Context:
     counting: asyncio.Lock = field(default_factory=asyncio.Lock)
     # What this process is provisioning at this moment, by uuid: see `resources/provisioning.py`.
     under_way: dict[UUID, tuple[object, asyncio.Task[Any]]] = field(default_factory=dict)
+    # Which of them wait to be written down: see `resources/newcomers.py`.
+    newcomers: Gathering[Any, Any] = field(default_factory=Gathering)
+    # Services that were made within a request and wait to be written down: see `resources/made_at_once.py`.
+    made: Gathering[Any, Any] = field(default_factory=Gathering)
+    # Customers' forms that wait to be used up: see `resources/sign_ins.py`.
+    forms: Gathering[Any, Any] = field(default_factory=Gathering)
     # What this process asks Heroku at this moment for somebody's page, by uuid: see `resources/app_facts.py`.
     being_read: dict[UUID, asyncio.Task[Any]] = field(default_factory=dict)
     # How this process gets tokens at this moment: see `resources/authorization.py`. The keys hold secrets.

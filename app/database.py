@@ -4,12 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
-from psycopg import AsyncConnection
 from sqlalchemy import MetaData
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import QueuePool
 
@@ -67,6 +66,21 @@ class Database:
         except (OperationalError, InterfaceError, PoolTimeoutError) as error:
             raise Retry("the database is not available just now") from error
 
+    @asynccontextmanager
+    async def statements(self) -> AsyncIterator[AsyncConnection]:
+        """A connection on which each statement is a transaction, and is committed when it returns.
+
+        For the few places where a session would take longer than the database does.
+
+        Raises:
+            Retry: the database cannot be reached or did not answer in time. What it was told may have been done.
+        """
+        try:
+            async with self._engine.connect() as connection:
+                yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+            raise Retry("the database is not available just now") from error
+
     def within(self, session: AsyncSession) -> "Database":
         """A database whose every transaction is a part of the one that is open already, and is committed with it.
 
@@ -100,12 +114,3 @@ class _Within(Database):
 
     async def close(self) -> None:
         """Nothing of it is its own."""
-
-
-async def psycopg_connection(session: AsyncSession) -> AsyncConnection[tuple[object, ...]]:
-    """The very connection that the session's transaction is on, for a library that speaks psycopg itself."""
-    connection = await (await session.connection()).get_raw_connection()
-    driver_connection = connection.driver_connection
-    if not isinstance(driver_connection, AsyncConnection):  # pragma: no cover - says what the engine's URL promises
-        raise TypeError("the engine must use psycopg")
-    return driver_connection

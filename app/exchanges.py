@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from app.log import hide_secrets
+from app.log import hide_in_text
 
 # At a few hundred bytes each: what a busy second brings, and what may pile up while the database is away.
 MOST_WAITING: Final = 5_000
@@ -108,5 +108,5 @@ def _text(text: str, secrets: list[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "[hidden]")
     # The log's net, below the rule: what is shaped like a secret.
-    shown = str(hide_secrets(None, "", {"text": text})["text"])
-    return "".join(letter if letter.isprintable() else " " for letter in shown[:_LONGEST_TEXT])
+    shown = hide_in_text(text)[:_LONGEST_TEXT]
+    return shown if shown.isprintable() else "".join(letter if letter.isprintable() else " " for letter in shown)

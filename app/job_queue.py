@@ -1,61 +1,82 @@
-"""Background work, on procrastinate: a job exists exactly if the change that asked for it was committed.
+"""Background work, in the tables of procrastinate: a job exists exactly if the change that asked for it was committed.
 
 Jobs of one resource run strictly one after another (their lock is its uuid), in the order in which they were enqueued,
 also while an earlier one waits for its retry. A job's only arguments are that uuid and, where traces are made, the span
 that asked for it: nothing secret is ever in the queue.
+
+Here is who asks and who looks; `job_worker.py` runs the jobs.
 """
 
-import random
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import procrastinate
-import structlog
-from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
-from procrastinate.exceptions import AlreadyEnqueued
-from procrastinate.jobs import Job as QueuedJob
-from procrastinate.jobs import Status
 from sqlalchemy import ColumnElement, Select, Text, cast, column, delete, exists, literal_column, table, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from app.database import psycopg_connection
-from app.errors import Retry
 from app.telemetry import tracing
-from app.telemetry.watch import Watch
-
-_log = structlog.get_logger(__name__)
 
 QUEUE = "resources"
 # Of what one operator orders for many at once: whatever a customer waits for goes before it.
 FOR_MANY = -1
-_LONGEST_BACKOFF = timedelta(minutes=10)
 
-_WAITING = text("SELECT id FROM procrastinate_jobs WHERE queueing_lock = :queueing_lock AND status = 'todo' FOR UPDATE")
-# The queueing lock forbids two jobs in waiting. One that has begun gives it up: a second may wait by the time the first
-# has to go back to waiting, and the database would refuse that, which would leave the first as "running" for ever.
-_GIVE_UP_QUEUEING_LOCK = "UPDATE procrastinate_jobs SET queueing_lock = NULL WHERE id = %(id)s"
+_ENQUEUE = text("""
+    SELECT procrastinate_defer_jobs_v1(ARRAY[
+        ROW(:queue, :job, :priority, :lock, NULL, CAST(:args AS jsonb), NULL)::procrastinate_job_to_defer_v1
+    ])
+""")
+# A job of this name that waits already is locked instead, and not changed: it is not begun before this transaction
+# ends, and so sees what it has changed.
+_ENQUEUE_ONE = text("""
+    INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args)
+    VALUES (:queue, :job, :priority, :lock, :queueing_lock, CAST(:args AS jsonb))
+    ON CONFLICT (queueing_lock) WHERE status = 'todo' DO UPDATE SET queueing_lock = excluded.queueing_lock WHERE false
+""")
 
 
-@dataclass(frozen=True, slots=True)
-class Periodic:
-    """Work without a resource, at the times of `cron` (five fields, or six with seconds last)."""
+def enqueue_all(rows: str) -> str:
+    """SQL that enqueues a job for each of `rows`, and so belongs into a statement that makes them.
 
-    cron: str
-    run: Callable[[procrastinate.App], Awaitable[None]]
+    Args:
+        rows: a table or a subquery with the columns `job`, `uuid`, `traceparent` (or NULL), and `place` in the queue.
+    """
+    return f"""
+        procrastinate_defer_jobs_v1(ARRAY(
+            SELECT ROW(
+                '{QUEUE}', job, 0, uuid::text, NULL,
+                jsonb_strip_nulls(jsonb_build_object('uuid', uuid, 'traceparent', traceparent)), NULL
+            )::procrastinate_job_to_defer_v1
+            FROM {rows} ORDER BY place
+        ))
+    """  # noqa: S608 - names that the caller writes down, no values
+
+
+def enqueue_each_once(rows: str) -> str:
+    """SQL that does the same for jobs of which one that waits is enough: an INSERT, to stand in a WITH.
+
+    Args:
+        rows: as above, with `priority` and `is_apart` (see `JobQueue.enqueue`) instead of `place`.
+    """
+    return f"""
+        INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args)
+        SELECT
+            '{QUEUE}', job, priority, CASE WHEN is_apart THEN job || ':' || uuid ELSE uuid::text END,
+            job || ':' || uuid,
+            jsonb_strip_nulls(jsonb_build_object('uuid', uuid, 'traceparent', traceparent))
+        FROM {rows} ORDER BY uuid, job
+        ON CONFLICT (queueing_lock) WHERE status = 'todo' DO UPDATE SET queueing_lock = excluded.queueing_lock
+            WHERE false
+    """  # noqa: S608 - names that the caller writes down, no values
 
 
 class JobQueue:
     """Puts jobs into the queue. Needs no connection of its own: it writes on the caller's transaction."""
 
     def __init__(self, *, highest: int | None = None) -> None:
-        # The connector is never opened: every enqueue brings its connection along.
-        self._app = procrastinate.App(connector=procrastinate.PsycopgConnector())
         self._highest = highest
 
     def for_many(self) -> "JobQueue":
@@ -84,27 +105,20 @@ class JobQueue:
         """
         if self._highest is not None and priority <= 0:
             priority = min(priority, self._highest)
-        queueing_lock = f"{job}:{uuid}" if at_most_one else None
-        deferrer = self._app.configure_task(
-            job,
-            allow_unknown=True,
-            queue=QUEUE,
-            lock=f"{job}:{uuid}" if is_apart else str(uuid),
-            queueing_lock=queueing_lock,
-            priority=priority,
-            connection=await psycopg_connection(session),
-        )
         parent = tracing.traceparent()
         arguments = {"uuid": str(uuid)} | ({} if parent is None else {"traceparent": parent})
-        if not at_most_one:
-            await deferrer.defer_async(**arguments)
-            return
-        # Locked, a waiting job is not begun before this transaction ends, and so sees what it has changed.
-        if await session.scalar(_WAITING, {"queueing_lock": queueing_lock}):
-            return
-        with suppress(AlreadyEnqueued):
-            async with session.begin_nested():  # so that a clash does not end the caller's transaction
-                await deferrer.defer_async(**arguments)
+        values: dict[str, Any] = {
+            "queue": QUEUE,
+            "job": job,
+            "priority": priority,
+            "lock": f"{job}:{uuid}" if is_apart else str(uuid),
+            "args": json.dumps(arguments),
+        }
+        connection = await session.connection()
+        if at_most_one:
+            await connection.execute(_ENQUEUE_ONE, values | {"queueing_lock": f"{job}:{uuid}"})
+        else:
+            await connection.execute(_ENQUEUE, values)
 
     async def cancel(self, session: AsyncSession, uuid: UUID) -> None:
         """Drop every waiting job of the resource. One that runs at this moment finds out when it records."""
@@ -113,92 +127,6 @@ class JobQueue:
                  " WHERE lock = :lock AND status = 'todo'"),
             {"lock": str(uuid)},
         )  # fmt: skip
-
-
-class _Patience(BaseRetryStrategy):
-    """Every exception that reaches the queue means "again": with backoff and jitter, or when the other side said."""
-
-    def get_retry_decision(self, *, exception: BaseException, job: QueuedJob) -> RetryDecision:
-        if isinstance(exception, Retry) and exception.after is not None:
-            wait = exception.after + timedelta(seconds=random.uniform(0, 1))  # noqa: S311 - jitter is no secret # nosec B311
-        else:
-            longest = min(timedelta(seconds=2 ** min(job.attempts, 12)), _LONGEST_BACKOFF)
-            wait = longest * random.uniform(0.5, 1)  # noqa: S311 - as above # nosec B311
-        return RetryDecision(retry_at=datetime.now(UTC) + wait)
-
-
-def worker_app(
-    *,
-    url: str,
-    jobs: Mapping[str, Callable[[UUID], Awaitable[None]]],
-    periodic: Mapping[str, Periodic],
-    watch: Watch | None = None,
-) -> procrastinate.App:
-    """The worker's side of the queue: runs `jobs` by name and `periodic` work by the clock.
-
-    Args:
-        url: of the database, as libpq takes it.
-        jobs: what each name runs; raising means "run it again later", returning means done.
-        periodic: name to times and work. Each round runs in one worker only.
-        watch: counts the rounds.
-    """
-    app = procrastinate.App(
-        connector=procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=4),
-        periodic_defaults={"max_delay": 120},
-    )
-    for name, run in jobs.items():
-        app.task(name=name, queue=QUEUE, retry=_Patience(), pass_context=True)(_for_resource(run))
-    for name, work in periodic.items():
-        # No lock: a round that died with its worker would hold it, and with it the round that revives lost jobs.
-        task = app.task(name=name, queue="periodic", queueing_lock=name, pass_context=True)(
-            _for_clock(work, watch or Watch())
-        )
-        app.periodic(cron=work.cron)(task)
-    return app
-
-
-def _for_resource(run: Callable[[UUID], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    async def job(context: JobContext, uuid: str, traceparent: str | None = None) -> None:
-        names = {"job": context.job.task_name, "job_id": context.job.id, "resource": uuid}
-        with structlog.contextvars.bound_contextvars(**names), tracing.arriving(traceparent):
-            if context.job.queueing_lock is not None:
-                await context.app.connector.execute_query_async(_GIVE_UP_QUEUEING_LOCK, id=context.job.id)
-            started = time.perf_counter()
-            await run(UUID(uuid))
-            _log.info("job done", ms=round((time.perf_counter() - started) * 1000, 1))
-
-    return job
-
-
-def _for_clock(work: Periodic, watch: Watch) -> Callable[..., Awaitable[None]]:
-    async def job(context: JobContext, timestamp: int) -> None:  # noqa: ARG001 - procrastinate passes the round's time
-        name = context.job.task_name
-        with structlog.contextvars.bound_contextvars(job=name, job_id=context.job.id), watch.job(name):
-            await work.run(context.app)
-
-    return job
-
-
-async def retry_stalled_jobs(app: procrastinate.App, *, silent_for: timedelta) -> None:
-    """Put the jobs of workers that have not been heard of for so long back into the queue.
-
-    A lost round of periodic work is only cleared away: the next one comes by itself.
-    """
-    for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=silent_for.total_seconds()):
-        _log.warning("taking over the job of a lost worker", job=job.task_name, job_id=job.id)
-        if job.queue == QUEUE:
-            await app.connector.execute_query_async(_GIVE_UP_QUEUEING_LOCK, id=job.id)
-            await app.job_manager.retry_job(job)
-        else:
-            await app.job_manager.finish_job(job, status=Status.FAILED, delete_job=True)
-
-
-async def remove_old_jobs(app: procrastinate.App, *, older_than: timedelta) -> None:
-    """Delete what failed or was cancelled so long ago; jobs that succeeded are deleted as they end."""
-    hours = int(older_than / timedelta(hours=1))
-    await app.job_manager.delete_old_jobs(
-        nb_hours=hours, include_failed=True, include_cancelled=True, include_aborted=True
-    )
 
 
 # A job behind another one of its resource is not due: it waits for its turn, not for a worker.

@@ -8,6 +8,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TextIO
 
 import structlog
@@ -30,6 +31,9 @@ _SECRET_VALUES: tuple[tuple[re.Pattern[str], str], ...] = (
         r"\1\2[hidden]",
     ),
 )
+
+# What every one of them needs: most texts are done with after this one look, and there are a dozen in each request.
+_MAY_HOLD_A_SECRET = re.compile(r"(?i)bearer|basic|://|HRKU-|=|[\"']:")
 
 _MAY_HAVE_MANY_LINES = {"event", "exception", "stack"}
 
@@ -72,9 +76,22 @@ def configure_logging(log_format: str, stream: TextIO | None = None, *, level: i
 def hide_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """The line with everything hidden that is named or shaped like a secret."""
     return {
-        key: "[hidden]" if _SECRET_NAME.search(str(key)) and not isinstance(value, bool | int) else _hidden(value)
+        key: "[hidden]" if _is_secret_name(str(key)) and not isinstance(value, bool | int) else _hidden(value)
         for key, value in event.items()
     }
+
+
+@lru_cache(maxsize=1000)
+def _is_secret_name(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
+
+
+def hide_in_text(text: str) -> str:
+    """The text with everything hidden that is shaped like a secret."""
+    if _MAY_HOLD_A_SECRET.search(text) is not None:
+        for pattern, replacement in _SECRET_VALUES:
+            text = pattern.sub(replacement, text)
+    return text
 
 
 def _hidden(value: Any) -> Any:
@@ -85,10 +102,7 @@ def _hidden(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_hidden(item) for item in value]
     # Anything else ends as its text; an exception's may quote an address with its password.
-    text = value if isinstance(value, str) else repr(value)
-    for pattern, replacement in _SECRET_VALUES:
-        text = pattern.sub(replacement, text)
-    return text
+    return hide_in_text(value if isinstance(value, str) else repr(value))
 
 
 def _short_line(*, colors: bool) -> Callable[[Any, str, EventDict], str]:

@@ -5,7 +5,7 @@ import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI
@@ -22,9 +22,13 @@ from app.web.cookies import OPEN_ID_LIFE, SECOND_STEP_LIFE, Signer
 from app.web.errors import handle_errors
 from app.web.limits import Limits
 from app.web.middleware import EveryRequest
+from app.web.noting import direct_routes
 from app.web.pages import FOLDER, environment
 
 _log = structlog.get_logger(__name__)
+
+# Objects made, for the first generation; collections of the one before, for the others.
+_COLLECTED_AFTER: Final = (50_000, 20, 20)
 
 Companion = Callable[[Context], Coroutine[Any, Any, None]]
 ContextOpener = Callable[[Settings], AbstractAsyncContextManager[Context]]
@@ -48,9 +52,11 @@ def create_app(settings: Settings, opener: ContextOpener = open_context, compani
             beside = asyncio.create_task(companion(context)) if companion is not None else None
             if beside is not None:
                 beside.add_done_callback(_stop_if_it_died)
-            # What is loaded now stays: the collector need not look at it again and again.
+            # What is loaded now stays: the collector need not look at it again and again. Nor at each few hundred
+            # objects of a request: most of them are gone by then.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(*_COLLECTED_AFTER)
             yield
             if beside is not None:
                 beside.cancel()
@@ -79,10 +85,12 @@ def create_app(settings: Settings, opener: ContextOpener = open_context, compani
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     for door in (partner_api, webhooks, log_drain, sso, dashboard, health, admin, metrics_door):
         app.include_router(door.router)
+    app.include_router(partner_api.direct_router)
+    direct = direct_routes(partner_api.direct_router) | direct_routes(sso.router)
     handle_errors(app)
     app.add_exception_handler(admin.SignInFirst, admin.lead_to_sign_in)
     app.add_exception_handler(admin.SetUpFirst, admin.lead_to_set_up)
-    app.add_middleware(EveryRequest, is_https=settings.is_https, watch=lambda: app.state.context.watch)
+    app.add_middleware(EveryRequest, is_https=settings.is_https, watch=lambda: app.state.context.watch, direct=direct)
     return app
 
 

@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy.engine import make_url
 
 from app.context import Context
-from app.job_queue import Periodic, remove_old_jobs, retry_stalled_jobs, worker_app
+from app.job_worker import Periodic, remove_old_jobs, retry_stalled_jobs, worker_app
 from app.operations import batch_work, exchanges, healing, metrics, reconciliation, scheduled_rotation, telling
 from app.operations.audit_chain import link_events
 from app.operations.audit_verification import verify_daily

@@ -5,13 +5,13 @@ time that passed stands the processor time that the panel and its connections to
 what else the machine does. Prints Markdown.
 """
 
-import os
 import statistics
 import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
@@ -21,7 +21,10 @@ import psycopg
 import typer
 
 from app.operations.found import Key
+from bench.million import fill
 from bench.panels import Panel, ours, peers
+from bench.report import Section, Table, markdown
+from bench.server import Server
 
 _TIMES: Final = 10
 _PEER_TIMES: Final = 5
@@ -186,34 +189,37 @@ def _of_ours(url: str, words: str, skipped: int) -> dict[str, str]:
     return {"q": words, "before": str(Key(*row))} if row else {"q": words}
 
 
-def report(urls: Sequence[str], times: int = _TIMES, *, with_peers: bool = True) -> None:
-    """Measure and print."""
+def section(urls: Sequence[str], times: int = _TIMES, *, with_peers: bool = True) -> Section:
+    """Ask every panel on each of the databases."""
+    tables = []
     with ExitStack() as stack:
         http = stack.enter_context(httpx2.Client())
         asked = [ask_ours(http, url, times) for url in urls]
         heads = [f"{place}, {number:,}" for number, _ in asked for place in ("top", "middle", "end")]
-        load = f"load of the machine {os.getloadavg()[0]:.1f}"
-        typer.echo(f"Median / 95th percentile (processor time) in ms of {times} pages; {load}\n")
-        _row(["search", *heads])
-        _row(["---", *["---:"] * len(heads)])
+        rows = []
         for group, searches in SEARCHES.items():
-            _row([f"**{group}**", *[""] * len(heads)])
+            rows.append([f"**{group}**", *[""] * len(heads)])
             for words in searches:
-                _row(
-                    [f"`{words}`" if words else "(no words)", *(str(took) for _, all_ in asked for took in all_[words])]
-                )
+                label = f"`{words}`" if words else "(no words)"
+                rows.append([label, *(str(took) for _, all_ in asked for took in all_[words])])
+        tables.append(Table(["search", *heads], rows))
         if with_peers:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             for url, (number, _) in zip(urls, asked, strict=True):
-                typer.echo("")
-                _row([f"{number:,} resources", "ours", "sqladmin", "starlette-admin"])
-                _row(["---", "---:", "---:", "---:"])
-                for row in compare(http, url, folder):
-                    _row(row)
+                head = [f"{number:,} resources", "ours", "sqladmin", "starlette-admin"]
+                tables.append(Table(head, compare(http, url, folder)))
+    text = (
+        f"Each cell is the median / 95th percentile (processor time) in ms of {times} pages, of others {_PEER_TIMES}."
+    )
+    return Section("find", "Finding a resource", [text], tables)
 
 
-def _row(cells: Sequence[str]) -> None:
-    typer.echo(f"| {' | '.join(cells)} |")
+def fill_and_measure(server: Server, sizes: Sequence[int], *, with_peers: bool) -> Section:
+    """Make a database of each size, and ask every panel on it."""
+    for size in sizes:
+        typer.echo(f"find: filling a database with {size:,} resources", err=True)
+        fill(server.make(f"find_{size}"), size, say=partial(typer.echo, err=True))
+    return section([server.postgres.url_for(f"find_{size}") for size in sizes], with_peers=with_peers)
 
 
 def main(
@@ -223,7 +229,7 @@ def main(
     peers: Annotated[bool, typer.Option(help="Ask two general panels as well; installs them first.")] = True,
 ) -> None:
     """Measure how long pages of the list take."""
-    report(database_url, times, with_peers=peers)
+    typer.echo(markdown(section(database_url, times, with_peers=peers)))
 
 
 if __name__ == "__main__":

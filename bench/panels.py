@@ -2,12 +2,9 @@
 
 import asyncio
 import base64
-import os
 import secrets
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,20 +12,17 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-import httpx2
-
 from app.context import open_context
 from app.operators import accounts, sessions
 from app.operators.attempts import Browser
 from app.operators.roles import Actor, Role
 from app.settings import read_settings
 from app.web.admin.access import COOKIE
+from bench.processes import PROJECT, free_port, served
 
-PROJECT: Final = Path(__file__).parent.parent
 # What the comparison is made with; installed into an environment of its own.
 PEERS: Final = ("sqladmin==0.32.0", "starlette-admin==1.0.3")
 _ALSO: Final = ("sqlalchemy[asyncio]", "psycopg[binary]", "uvicorn", "itsdangerous")
-_PATIENCE_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +47,7 @@ class Panel:
 @contextmanager
 def ours(database_url: str) -> Iterator[Panel]:
     """The web process as it runs in production, with a viewer signed in."""
-    port = _free_port()
+    port = free_port()
     environment = {
         "DATABASE_URL": database_url,
         "PORT": str(port),
@@ -66,7 +60,7 @@ def ours(database_url: str) -> Iterator[Panel]:
     }
     token = asyncio.run(_signed_in(environment))
     command = [sys.executable, "-m", "app", "web", "--host", "127.0.0.1"]
-    with _served(command, environment, f"http://127.0.0.1:{port}/admin/sign-in") as process:
+    with served(command, environment, f"http://127.0.0.1:{port}/admin/sign-in") as process:
         yield Panel("ours", f"http://127.0.0.1:{port}/admin/resources", "q", {COOKIE: token}, process)
 
 
@@ -86,43 +80,13 @@ def peers(database_url: str, folder: Path) -> Iterator[list[Panel]]:
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)  # noqa: S603 - our own words and paths
         subprocess.run([python, "-m", "pip", "install", "--quiet", *PEERS, *_ALSO], check=True)  # noqa: S603 - as above
-    ports = [_free_port(), _free_port()]
+    ports = [free_port(), free_port()]
     urls = [f"http://127.0.0.1:{port}/admin/resource/list" for port in ports]
     modules = [str(PROJECT / "bench" / "peers" / name) for name in ("sqladmin_app.py", "starlette_admin_app.py")]
     environments = [{"DATABASE_URL": database_url, "PORT": str(port)} for port in ports]
     with (
-        _served([str(python), modules[0]], environments[0], urls[0]) as first,
-        _served([str(python), modules[1]], environments[1], urls[1]) as second,
+        served([str(python), modules[0]], environments[0], urls[0]) as first,
+        served([str(python), modules[1]], environments[1], urls[1]) as second,
     ):
         names = [peer.partition("==")[0] for peer in PEERS]
         yield [Panel(names[0], urls[0], "search", {}, first), Panel(names[1], urls[1], "q", {}, second)]
-
-
-@contextmanager
-def _served(command: list[str], environment: Mapping[str, str], url: str) -> Iterator[int]:
-    server = subprocess.Popen(  # noqa: S603 - our own words and paths
-        command, cwd=PROJECT, env={"PATH": os.environ["PATH"], **environment}, stdout=subprocess.DEVNULL
-    )
-    try:
-        give_up_at = time.monotonic() + _PATIENCE_SECONDS
-        while not _answers(url):
-            if server.poll() is not None or time.monotonic() > give_up_at:
-                raise SystemExit(f"{command} does not answer.")
-            time.sleep(0.2)
-        yield server.pid
-    finally:
-        server.terminate()
-        server.wait(_PATIENCE_SECONDS)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx2.get(url, timeout=_PATIENCE_SECONDS).status_code == 200
-    except httpx2.TransportError:
-        return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -22,6 +22,7 @@ TEMPLATE = "migrated_template"
 # Minutes each: begun last, they would keep one processor busy when the others have nothing left to do.
 LONGEST = (
     "test_our_own_addon.py",
+    "test_bench_parts.py",
     "test_proof_of_teeth.py",
     "test_admin_barriers.py",
     "test_admin_days_work.py",

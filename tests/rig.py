@@ -18,7 +18,7 @@ from sqlalchemy import select, text
 
 from app.context import Context, open_context
 from app.drivers.api_key import ApiKey
-from app.job_queue import worker_app
+from app.job_worker import worker_app
 from app.main import create_app
 from app.plans import Plan, by_name
 from app.resources.models import Resource

@@ -10,10 +10,9 @@ from fastapi import FastAPI
 
 from app.commands.terminal import clear_errors, settings_of_process
 from app.context import open_context
-from app.main import create_app
+from app.main import Companion, create_app
 from app.settings import Settings
 from app.web.connection import BoundedConnection
-from app.worker import run_worker
 
 
 def web(
@@ -25,11 +24,22 @@ def web(
     with clear_errors():
         settings = settings_of_process()
         asyncio.run(_try_context(settings))
+    serve("app.commands.web:web_app", host=host, port=settings.port)
+
+
+def serve(factory: str, *, host: str, port: int) -> None:
+    """Run the server program until it is told to stop.
+
+    Args:
+        factory: `module:function` of what makes the application; it is imported in every process.
+        host: the address to listen on.
+        port: of it.
+    """
     uvicorn.run(
-        "app.commands.web:web_app",
+        factory,
         factory=True,
         host=host,
-        port=settings.port,
+        port=port,
         loop="uvloop",
         http=BoundedConnection,
         access_log=False,
@@ -37,6 +47,8 @@ def web(
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=90,
+        # A process that still imports is not hung: where several start at once on a busy machine that takes a while.
+        timeout_worker_healthcheck=60,
         timeout_graceful_shutdown=20,
     )
 
@@ -44,8 +56,13 @@ def web(
 def web_app() -> FastAPI:
     """The web application of this environment, for the server program: it makes one in every process."""
     settings = settings_of_process()
-    companion = partial(run_worker, install_signal_handlers=False) if settings.worker_in_web else None
-    return create_app(settings, companion=companion)
+    return create_app(settings, companion=_worker() if settings.worker_in_web else None)
+
+
+def _worker() -> Companion:
+    from app.worker import run_worker  # noqa: PLC0415 - most web processes never need it, nor the memory it takes
+
+    return partial(run_worker, install_signal_handlers=False)
 
 
 async def _try_context(settings: Settings) -> None:

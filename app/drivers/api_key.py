@@ -12,15 +12,19 @@ How the three rules of `base.py` look in practice:
 3. *Named by uuid*: the row belongs to `(uuid, generation)`. A rotation adds a row, `retire` deletes the older ones.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
 import psycopg
 from pydantic import SecretStr
 
 from app.drivers.base import Driver, Provisioned, ResourceInfo, Snippet
 from app.errors import Retry
+
+_MOST_CONNECTIONS: Final = 4
 
 # Several processes start at once, and two `CREATE TABLE IF NOT EXISTS` of one name can collide: hence the lock.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('api_keys'))"
@@ -55,6 +59,10 @@ class ApiKey(Driver):
         self._config_var = config_var
         self._service_url = service_url
         self._requests_per_minute = requests_per_minute
+        # Connections between two calls, once this is open: making one takes ten times as long as what it is used for.
+        self._idle: list[psycopg.AsyncConnection] = []
+        self._is_open = False
+        self._room = asyncio.Semaphore(_MOST_CONNECTIONS)
 
     async def provision(self, resource: ResourceInfo) -> Provisioned:
         # Provision, plan change and rotation are one thing here: this key works, on these terms. Yours may differ more.
@@ -103,6 +111,12 @@ class ApiKey(Driver):
             await connection.execute(_TABLE)
             await connection.execute(_NEWER_COLUMN)
             await connection.execute(_INDEX)
+        self._is_open = True
+
+    async def close(self) -> None:
+        self._is_open = False
+        while self._idle:
+            await self._idle.pop().close()
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection]:
@@ -111,11 +125,31 @@ class ApiKey(Driver):
         Raises:
             Retry: the database is away, busy or slow. Any other error of it is a bug and stays what it is.
         """
-        url = "postgresql://" + self._database.get_secret_value().partition("://")[2]
-        try:
-            async with await psycopg.AsyncConnection.connect(
-                url, connect_timeout=5, options="-c statement_timeout=5000 -c lock_timeout=3000"
-            ) as connection:
+        connection = None
+        async with self._room:
+            try:
+                connection = await self._connect()
                 yield connection
-        except psycopg.OperationalError as error:
-            raise Retry("The database of the API keys did not answer.") from error
+                await connection.commit()
+                if self._is_open:
+                    self._idle.append(connection)
+                    connection = None
+            except psycopg.OperationalError as error:
+                raise Retry("The database of the API keys did not answer.") from error
+            finally:
+                if connection is not None:
+                    await connection.close()
+
+    async def _connect(self) -> psycopg.AsyncConnection:
+        while self._idle:
+            connection = self._idle.pop()
+            try:
+                await connection.execute("SELECT")
+            except psycopg.OperationalError:  # it was cut while nobody used it
+                await connection.close()
+            else:
+                return connection
+        url = "postgresql://" + self._database.get_secret_value().partition("://")[2]
+        return await psycopg.AsyncConnection.connect(
+            url, connect_timeout=5, options="-c statement_timeout=5000 -c lock_timeout=3000"
+        )

@@ -16,7 +16,6 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
-import aiosmtplib
 import httpx2
 
 from app import outgoing
@@ -65,6 +64,8 @@ def channels(context: Context) -> Mapping[str, Channel]:
 
 
 async def _mail(context: Context, id_: UUID, of: Content) -> None:
+    import aiosmtplib  # noqa: PLC0415 - only a worker sends mail, and not every one
+
     settings = context.settings
     url = urlsplit(settings.alert_smtp_url.get_secret_value() if settings.alert_smtp_url else "")
     own_host = urlsplit(settings.public_url).hostname or "localhost"

@@ -1,6 +1,7 @@
 """The record of what Heroku and we have said to each other: written every second, looked at, and forgotten in time."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -8,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
@@ -23,6 +24,16 @@ _PAUSE: Final = timedelta(seconds=1)
 _LAST_WRITE: Final = timedelta(seconds=3)
 _AT_ONCE: Final = 500
 _NEWEST: Final = 20
+
+# A row for each request of Heroku's: as one text, all of them cost a tenth of what they would as rows of a session.
+_INSERT: Final = """
+    INSERT INTO exchanges
+        (resource_uuid, at, direction, method, path, status, milliseconds, request_id, request, answer)
+    SELECT * FROM jsonb_to_recordset(%s::jsonb) AS noted (
+        resource_uuid uuid, at timestamptz, direction text, method text, path text, status integer,
+        milliseconds double precision, request_id text, request jsonb, answer jsonb
+    )
+"""
 
 
 @asynccontextmanager
@@ -63,8 +74,8 @@ async def write(context: Context) -> None:
     for first in range(0, len(taken), _AT_ONCE):
         rows: list[dict[str, Any]] = [
             {
-                "resource_uuid": one.uuid,
-                "at": at,
+                "resource_uuid": str(one.uuid),
+                "at": at.isoformat(),
                 "direction": one.direction,
                 "method": one.method,
                 "path": one.path,
@@ -77,8 +88,8 @@ async def write(context: Context) -> None:
             for at, one in taken[first : first + _AT_ONCE]
         ]
         try:
-            async with context.database.transaction() as session:
-                await session.execute(insert(Exchange), rows)
+            async with context.database.statements() as connection:
+                await connection.exec_driver_sql(_INSERT, (json.dumps(rows),))
         except (Retry, asyncio.CancelledError):
             context.exchanges.give_back(taken[first:])
             raise

@@ -194,12 +194,21 @@ async def record_service(
 
 def store_made(context: Context, resource: Resource, provisioned: Provisioned) -> None:
     """Keep config and details, sealed."""
-    undeclared = set(provisioned.config) - set(context.manifest.api.config_vars)
-    if undeclared:
-        raise ValueError(f"the driver returned config vars that the manifest does not list: {sorted(undeclared)}")
+    check_declared(context, provisioned)
     note_change(context.keys, resource, dict(provisioned.config), context.clock())
     resource.seal(context.keys, "details", json.dumps(dict(provisioned.details)))
     resource.seal(context.keys, "config", json.dumps(dict(provisioned.config)))
+
+
+def check_declared(context: Context, provisioned: Provisioned) -> None:
+    """Let no driver return config vars that Heroku does not know of.
+
+    Raises:
+        ValueError: one does: a bug of it, or of the manifest.
+    """
+    undeclared = set(provisioned.config) - set(context.manifest.api.config_vars)
+    if undeclared:
+        raise ValueError(f"the driver returned config vars that the manifest does not list: {sorted(undeclared)}")
 
 
 async def record_provisioned(context: Context, session: AsyncSession, resource: Resource, message: str | None) -> None:

@@ -4,29 +4,29 @@ import asyncio
 import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
+from app.drivers.base import ResourceInfo
 from app.errors import AddonError, Gone, Refused
 from app.plans import Plan
+from app.resources import made_at_once, newcomers
 from app.resources.lifecycle import (
-    HEROKU,
     Answer,
     give_up_provisioning,
     locked,
-    record,
     record_provisioned,
     record_service,
-    refuse_withdrawn,
     request_deadline,
 )
 from app.resources.log_drain import token_digest
-from app.resources.models import Resource, State, purpose
+from app.resources.models import Resource, Secret, State, purpose
+from app.telemetry import tracing
 
 _log = structlog.get_logger(__name__)
 
@@ -83,60 +83,56 @@ async def _provision(context: Context, request: ProvisionRequest) -> Answer:
     if not context.manifest.sells_in(request.region):
         raise Refused(f"{context.manifest.name} is not available in the region of this app yet.")
     deadline = request_deadline()
+    seed = secrets.token_hex(32)
+    newcomer = _newcomer(context, request, plan, seed)
+    entry = await context.newcomers.ask(newcomer, partial(newcomers.write, context), key=request.uuid)
+    if entry.is_new and plan.is_instant:
+        return await _provision_now(context, request, plan, seed, deadline)
+    if entry.is_new:
+        return _in_background(request.uuid)
+    if entry.known is None and entry.refused is not None:
+        raise Refused(entry.refused)
+    if entry.known is None or _is_being_made(entry.known) or _may_keep(context, entry.known, request.grant):
+        return await _join(context, request, deadline)
+    return _told(context, entry.known)
+
+
+def _newcomer(context: Context, request: ProvisionRequest, plan: Plan, seed: str) -> newcomers.Newcomer:
+    def sealed(secret: Secret, value: str | None) -> bytes | None:
+        return None if value is None else context.keys.seal(value, purpose(secret, request.uuid))
+
+    return newcomers.Newcomer(
+        uuid=request.uuid,
+        name=request.name,
+        plan=request.plan,
+        region=request.region,
+        options=request.options,
+        is_instant=plan.is_instant,
+        refusal=f"The plan {plan.name} is no longer sold. Please choose another plan." if plan.is_withdrawn else None,
+        traceparent=tracing.traceparent(),
+        seed_sealed=context.keys.seal(seed, purpose("seed", request.uuid)),
+        grant_sealed=sealed("grant", request.grant or None),
+        log_input_url_sealed=sealed("log_input_url", request.log_input_url),
+        log_drain_token_sealed=sealed("log_drain_token", request.log_drain_token),
+        log_drain_digest=token_digest(request.log_drain_token) if request.log_drain_token else None,
+    )
+
+
+async def _join(context: Context, request: ProvisionRequest, deadline: float) -> Answer:
+    """What came before this request, once that is ready to be told; this one's grant may be the fresher one."""
     async with context.database.transaction() as session:
-        is_first = await _insert(context, session, request, plan)
-        resource = await locked(session, request.uuid)
-        if not is_first:
-            await _keep_newer_grant(context, session, resource, request.grant)
-    if is_first and plan.is_instant:
-        await _provision_now(context, resource, plan, deadline)
+        await _keep_newer_grant(context, session, await locked(session, request.uuid), request.grant)
     return await _answer(context, request.uuid, deadline)
 
 
-async def _insert(context: Context, session: AsyncSession, request: ProvisionRequest, plan: Plan) -> bool:
-    """Whether this call made the row. The primary key decides among simultaneous ones."""
-    now = context.clock()
-
-    def sealed(value: str | None, secret: Any) -> bytes | None:
-        return None if value is None else context.keys.seal(value, purpose(secret, request.uuid))
-
-    inserted = await session.scalar(
-        insert(Resource)
-        .values(
-            uuid=request.uuid,
-            name=request.name,
-            plan=request.plan,
-            region=request.region,
-            options=request.options,
-            state=State.PROVISIONING,
-            created_at=now,
-            unsettled_since=now if plan.is_instant else None,
-            seed_sealed=sealed(secrets.token_hex(32), "seed"),
-            grant_sealed=sealed(request.grant, "grant"),
-            grant_received_at=now if request.grant else None,
-            log_input_url_sealed=sealed(request.log_input_url, "log_input_url"),
-            log_drain_token_sealed=sealed(request.log_drain_token, "log_drain_token"),
-            log_drain_digest=token_digest(request.log_drain_token) if request.log_drain_token else None,
-        )
-        .on_conflict_do_nothing()
-        .returning(Resource.uuid)
-    )
-    if inserted is None:
-        return False
-    if plan.is_withdrawn:
-        raise Refused(f"The plan {plan.name} is no longer sold. Please choose another plan.")
-    await refuse_withdrawn(session, plan.name)
-    record(session, request.uuid, now, "requested", HEROKU, f"Install requested with the {plan.name} plan")
-    if request.grant:
-        await context.queue.enqueue(session, "exchange_grant", request.uuid)
-    if not plan.is_instant:
-        await context.queue.enqueue(session, "provision_service", request.uuid)
-    return True
+def _may_keep(context: Context, resource: Resource, grant: str | None) -> bool:
+    """Whether a repeated request brings a fresh grant: worth keeping while there are no tokens yet."""
+    is_of_use = grant is not None and not resource.is_gone and not resource.has_tokens
+    return is_of_use and resource.open(context.keys, "grant") != grant
 
 
 async def _keep_newer_grant(context: Context, session: AsyncSession, resource: Resource, grant: str | None) -> None:
-    """A repeated request may bring a fresh grant: worth keeping while there are no tokens yet."""
-    if grant is None or resource.is_gone or resource.has_tokens or resource.open(context.keys, "grant") == grant:
+    if not _may_keep(context, resource, grant):
         return
     resource.seal(context.keys, "grant", grant)
     resource.grant_received_at = context.clock()
@@ -144,49 +140,72 @@ async def _keep_newer_grant(context: Context, session: AsyncSession, resource: R
     await context.queue.enqueue(session, "exchange_grant", resource.uuid, priority=1)
 
 
-async def _provision_now(context: Context, resource: Resource, plan: Plan, deadline: float) -> None:
-    wanted = resource.info(context.keys)
+async def _provision_now(context: Context, request: ProvisionRequest, plan: Plan, seed: str, deadline: float) -> Answer:
+    """Have the service made within this request, or leave it to the background."""
+    wanted = ResourceInfo(
+        uuid=request.uuid,
+        plan=plan.name,
+        region=request.region,
+        generation=1,
+        seed=bytes.fromhex(seed),
+        options=request.options,
+    )
     try:
         async with asyncio.timeout_at(deadline):
             with context.watch.driver_call(plan.name, "provision"):
                 provisioned = await plan.driver.provision(wanted)
     except Refused as refused:
         async with context.database.transaction() as session:
-            resource = await locked(session, resource.uuid)
+            resource = await locked(session, request.uuid)
             await give_up_provisioning(context, session, resource, refused.message)
     except Exception as error:  # noqa: BLE001 - whatever it was, the background tries again
-        _log.warning("an instant plan goes on in the background", resource=str(resource.uuid), reason=repr(error))
+        _log.warning("an instant plan goes on in the background", resource=str(request.uuid), reason=repr(error))
         async with context.database.transaction() as session:
-            resource = await locked(session, resource.uuid)
+            resource = await locked(session, request.uuid)
             resource.unsettled_since = None
             await context.queue.enqueue(
                 session, "deprovision_service" if resource.is_gone else "provision_service", resource.uuid
             )
     else:
+        made = made_at_once.made(context, wanted, provisioned)
+        if await context.made.ask(made, partial(made_at_once.record, context), key=made.uuid):
+            return Answer(uuid=request.uuid, config=dict(provisioned.config), message=provisioned.message)
         async with context.database.transaction() as session:
-            resource = await locked(session, resource.uuid)
+            resource = await locked(session, request.uuid)
             if await record_service(context, session, resource, provisioned, wanted):
                 # Heroku takes the config from the answer to its request.
                 resource.pushed_version = resource.config_version
             if not resource.is_gone:
                 await record_provisioned(context, session, resource, provisioned.message)
+    return _told(context, resource)
 
 
 async def _answer(context: Context, uuid: UUID, deadline: float) -> Answer:
-    """What every caller with this uuid is told, rendered from the row alone; waits for one who works on it now."""
+    """What every caller with this uuid is told; waits for one who works on it now."""
     pause = _FIRST_GLANCE.total_seconds()
     while True:
         async with context.database.transaction() as session:
             resource = await session.get_one(Resource, uuid)
-        is_being_made = resource.state is State.PROVISIONING and resource.unsettled_since is not None
-        if not is_being_made or asyncio.get_running_loop().time() > deadline:
-            break
+        if not _is_being_made(resource) or asyncio.get_running_loop().time() > deadline:
+            return _told(context, resource)
         await asyncio.sleep(pause)
         pause *= _RARER
+
+
+def _is_being_made(resource: Resource) -> bool:
+    return resource.state is State.PROVISIONING and resource.unsettled_since is not None
+
+
+def _told(context: Context, resource: Resource) -> Answer:
+    """The answer, from the row alone, so that an equal request gets an equal one."""
     if resource.refusal is not None:
         raise Refused(resource.refusal)
     if resource.is_gone:
         raise Gone
     if resource.state is State.PROVISIONING:
-        return Answer(uuid=uuid, message="Your add-on is being provisioned.")
-    return Answer(uuid=uuid, config=resource.config(context.keys), message=resource.message)
+        return _in_background(resource.uuid)
+    return Answer(uuid=resource.uuid, config=resource.config(context.keys), message=resource.message)
+
+
+def _in_background(uuid: UUID) -> Answer:
+    return Answer(uuid=uuid, message="Your add-on is being provisioned.")

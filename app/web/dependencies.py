@@ -22,9 +22,14 @@ from app.web import limits
 from app.web.cookies import SESSION_LIFE, session_sign_in
 
 
-def _context(request: Request) -> Context:
+def context_of(request: Request) -> Context:
+    """What the process holds open."""
     context: Context = request.app.state.context
     return context
+
+
+async def _context(request: Request) -> Context:  # FastAPI would run a plain function in a thread
+    return context_of(request)
 
 
 OpenContext = Annotated[Context, Depends(_context)]

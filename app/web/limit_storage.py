@@ -1,16 +1,18 @@
 """Where `limits.py` counts: a table that all processes share, one statement for each count."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from limits.aio.storage import Storage
-from sqlalchemy import CursorResult, Index, Text, case, delete, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import CursorResult, Index, Text, delete, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.context import Context
 from app.database import Base, Database
 from app.errors import Retry
+from app.gathering import Gathering
 
 
 class Count(Base):
@@ -25,6 +27,17 @@ class Count(Base):
     ends_at: Mapped[datetime]
 
 
+# In one order, or two processes could each wait for a row of the other.
+_HIT: Final = """
+    INSERT INTO rate_limits AS known (key, number, ends_at)
+    SELECT * FROM jsonb_to_recordset(%s::jsonb) AS hit (key text, number integer, ends_at timestamptz) ORDER BY key
+    ON CONFLICT (key) DO UPDATE SET
+        number = CASE WHEN known.ends_at <= %s THEN 0 ELSE known.number END + excluded.number,
+        ends_at = CASE WHEN known.ends_at <= %s THEN excluded.ends_at ELSE known.ends_at END
+    RETURNING key, number
+"""
+
+
 class PostgresStorage(Storage):
     """Fixed windows, each begun by the first hit of a key; by our own clock.
 
@@ -37,6 +50,8 @@ class PostgresStorage(Storage):
         super().__init__()
         self._database = database
         self._clock = clock
+        # So that all counting takes one connection of a process at most: the others are Heroku's.
+        self._hits: Gathering[tuple[str, int, int], int] = Gathering()
 
     @property
     def base_exceptions(self) -> type[Exception]:
@@ -45,18 +60,18 @@ class PostgresStorage(Storage):
 
     async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Count, and say how many that makes in the window of `expiry` seconds."""
+        return await self._hits.ask((key, expiry, amount), self._count, key=key)
+
+    async def _count(self, hits: Sequence[tuple[str, int, int]]) -> Sequence[int]:
         now = self._clock()
-        new = insert(Count).values(key=key, number=amount, ends_at=now + timedelta(seconds=expiry))
-        is_over = Count.ends_at <= now
-        counted = new.on_conflict_do_update(
-            index_elements=[Count.key],
-            set_={
-                "number": case((is_over, new.excluded.number), else_=Count.number + new.excluded.number),
-                "ends_at": case((is_over, new.excluded.ends_at), else_=Count.ends_at),
-            },
-        ).returning(Count.number)
-        async with self._database.transaction() as session:
-            return (await session.execute(counted)).scalar_one()
+        rows = [
+            {"key": key, "number": amount, "ends_at": (now + timedelta(seconds=expiry)).isoformat()}
+            for key, expiry, amount in hits
+        ]
+        async with self._database.statements() as connection:
+            counted = await connection.exec_driver_sql(_HIT, (json.dumps(rows), now, now))
+        numbers: dict[str, int] = {row.key: row.number for row in counted}
+        return [numbers[key] for key, _, _ in hits]
 
     async def get(self, key: str) -> int:
         """How many there are in the window that is open."""

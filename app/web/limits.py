@@ -9,7 +9,6 @@ Counts are in the database, for all processes together. While that is away each 
 is as many times higher as there are processes, and nobody is let in or shut out by it.
 """
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -39,7 +38,7 @@ CONFIG_LOOKS: Final = RateLimitItemPerHour(100, namespace="looks at config")
 _MOST_KNOWN: Final = 10_000
 # For so long a database that was away is not asked, since each try takes seconds.
 _LEFT_ALONE: Final = timedelta(seconds=5)
-# How many may wait to be counted: they wait for one connection, so that Heroku has the others.
+# How many may wait to be counted: they share one connection, so that Heroku has the others.
 _MOST_WAITING: Final = 20
 
 
@@ -51,7 +50,6 @@ class Limits:
         self._shared = FixedWindowRateLimiter(PostgresStorage(context.database, context.clock))
         self._own = FixedWindowRateLimiter(MemoryStorage())
         self._known: dict[str, datetime] = {}
-        self._counting = asyncio.Lock()
         self._waiting = 0
         self._away_until: datetime | None = None
 
@@ -77,8 +75,7 @@ class Limits:
         if not is_away and self._waiting < _MOST_WAITING:
             self._waiting += 1
             try:
-                async with self._counting:
-                    return await _full_until(self._shared, limit, who)
+                return await _full_until(self._shared, limit, who)
             except Retry:
                 self._away_until = now + _LEFT_ALONE
             finally:

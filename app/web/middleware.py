@@ -7,17 +7,18 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.telemetry.watch import Watch
 from app.web.errors import TooLarge, TooSlow, answer
+from app.web.noting import DirectRoute
 
 _log = structlog.get_logger(__name__)
 
@@ -48,13 +49,22 @@ _SAFETY: Final = {
 class EveryRequest:
     """The outermost layer."""
 
-    def __init__(self, app: ASGIApp, *, is_https: bool, watch: Callable[[], Watch] | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        is_https: bool,
+        watch: Callable[[], Watch] | None = None,
+        direct: Mapping[tuple[str, str], DirectRoute] | None = None,
+    ) -> None:
         nobodys = Watch()
         self._app = app
+        self._direct = direct if direct is not None else {}
         self._watch = watch if watch is not None else lambda: nobodys
-        self._safety = dict(_SAFETY)
+        safety = dict(_SAFETY)
         if is_https:
-            self._safety["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+            safety["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        self._safety = [(name.lower().encode(), value.encode()) for name, value in safety.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -70,16 +80,14 @@ class EveryRequest:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._add_headers(message, request_id)
-                if not scope["path"].startswith(_FILES):
-                    MutableHeaders(scope=message).setdefault("Cache-Control", "no-store")
+                self._add_headers(message, request_id, is_file=scope["path"].startswith(_FILES))
             await send(message)
 
         with _own_ids(request_id), self._watch().request(scope["method"], scope["path"]) as seen:
             try:
                 if scope["path"] not in _READ_BY_THEIR_DOOR:
                     receive = _replay(await read_body(headers, receive), receive)
-                await self._app(scope, receive, send_safely)
+                await self._lead_in(scope, receive, send_safely)
             except ClientDisconnect:
                 status = _CLIENT_CLOSED
             except Exception as error:
@@ -97,11 +105,22 @@ class EveryRequest:
                 told = _log.debug if status == 204 and scope["path"] in _READ_BY_THEIR_DOOR else _log.info
                 told("request", method=scope["method"], path=scope["path"], status=status, ms=milliseconds)
 
-    def _add_headers(self, message: MutableMapping[str, Any], request_id: str) -> None:
-        headers = MutableHeaders(scope=message)
-        headers["Request-Id"] = request_id
-        for name, value in self._safety.items():
-            headers.setdefault(name, value)
+    async def _lead_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        direct = self._direct.get((scope["method"], scope["path"]))
+        if direct is None:
+            await self._app(scope, receive, send)
+            return
+        scope["route"] = direct
+        response = await direct.handle_directly(Request(scope, receive))
+        await response(scope, receive, send)
+
+    def _add_headers(self, message: MutableMapping[str, Any], request_id: str, *, is_file: bool) -> None:
+        headers = list(message["headers"])
+        there = {name.lower() for name, _ in headers}
+        headers += (header for header in self._safety if header[0] not in there)
+        if not is_file and b"cache-control" not in there:
+            headers.append((b"cache-control", b"no-store"))
+        message["headers"] = [*headers, (b"request-id", request_id.encode())]
 
 
 def _route(scope: Scope) -> str:

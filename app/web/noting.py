@@ -6,44 +6,74 @@ What was not proved to come from Heroku is not noted, or strangers could fill th
 import json
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from inspect import signature
 from typing import Any
 from uuid import UUID
 
 import structlog
-from fastapi import Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from app.context import Context
 from app.exchanges import Exchange, readable
 from app.web.errors import KINDS, answer
 
+Handle = Callable[[Request], Coroutine[Any, Any, Response]]
+
 
 class NotedRoute(APIRoute):
     """A route whose requests are noted, once it has said whom they are `about`."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Handle:
         """As FastAPI makes it, with the answers to errors made here, so that they are noted too."""
-        handle = super().get_route_handler()
+        return _noted(super().get_route_handler())
 
-        async def noted(request: Request) -> Response:
-            started = time.perf_counter()
-            status: int | None = None
-            body = b""
+
+class DirectRoute(APIRoute):
+    """The same for a route that has no time to lose: its function is given the request, and does everything itself.
+
+    What FastAPI does around a function, dependencies above all, takes longer than such a function; and its address is
+    looked up in a table (see `EveryRequest`) instead of being compared with those of all other routes.
+    """
+
+    def get_route_handler(self) -> Handle:
+        """The function itself, its answers to errors made here and noted.
+
+        Raises:
+            TypeError: it wants something else than the request, or something is to be done before it.
+        """
+        if list(signature(self.endpoint).parameters) != ["request"] or self.dependencies:
+            raise TypeError(f"{self.path}: the function of a direct route gets the request and nothing else")
+        self.handle_directly = _noted(self.endpoint)
+        return self.handle_directly
+
+
+def direct_routes(router: APIRouter) -> dict[tuple[str, str], DirectRoute]:
+    """The direct routes of a router, by method and path."""
+    found = [route for route in router.routes if isinstance(route, DirectRoute)]
+    return {(method, route.path): route for route in found for method in route.methods or ()}
+
+
+def _noted(handle: Handle) -> Handle:
+    async def noted(request: Request) -> Response:
+        started = time.perf_counter()
+        status: int | None = None
+        body = b""
+        try:
             try:
-                try:
-                    response = await handle(request)
-                except KINDS as error:
-                    response = await answer(request, error)
-                status, body = response.status_code, bytes(response.body)
-            except Exception:
-                status = 500
-                raise
-            else:
-                return response
-            finally:
-                _note(request, started, status, body)
+                response = await handle(request)
+            except KINDS as error:
+                response = await answer(request, error)
+            status, body = response.status_code, bytes(response.body)
+        except Exception:
+            status = 500
+            raise
+        else:
+            return response
+        finally:
+            _note(request, started, status, body)
 
-        return noted
+    return noted
 
 
 def about(request: Request, uuid: UUID, facts: dict[str, Any], *, secrets: Iterable[str | None] = ()) -> None:
@@ -74,7 +104,7 @@ def _note(request: Request, started: float, status: int | None, body: bytes) -> 
             uuid=uuid,
             direction="in",
             method=request.method,
-            path=readable({"path": request.url.path})["path"],
+            path=readable({"path": request.scope["path"]})["path"],
             status=status,
             milliseconds=round((time.perf_counter() - started) * 1000, 1),
             request_id=structlog.contextvars.get_contextvars().get("request_id"),

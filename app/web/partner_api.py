@@ -8,6 +8,7 @@ will do; fields we do not know are none of our business.
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -21,24 +22,28 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from app.errors import Gone, Retry
 from app.resources import lifecycle, plan_change, provisioning
-from app.web.dependencies import FromHeroku, OpenContext
+from app.web.dependencies import FromHeroku, OpenContext, context_of, from_heroku
 from app.web.description import Made, for_machines, json_body
 from app.web.errors import BadRequest
 from app.web.log_drain import drain_url
-from app.web.noting import NotedRoute, about
+from app.web.noting import DirectRoute, NotedRoute, about
 
 Body = TypeVar("Body", bound=BaseModel)
 
 router = APIRouter(prefix="/heroku/resources", dependencies=[FromHeroku], route_class=NotedRoute)
+direct_router = APIRouter(prefix="/heroku/resources", route_class=DirectRoute)
 
 _DEEPEST: Final = 20
 # Heroku asks for an answer within three seconds.
 _LONGEST: Final = timedelta(seconds=2.8)
 
 
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+
+
 def _storable(text: str) -> str:
     """A text that Postgres can hold: no NUL, no half of a surrogate pair."""
-    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+    if _UNSTORABLE.search(text) is not None:
         raise ValueError("must be a text without control codes")
     return text
 
@@ -83,14 +88,16 @@ class PlanChangeBody(BaseModel):
     plan: Slug
 
 
-@router.post(
+@direct_router.post(
     "",
     responses=for_machines(400, 401, 410, 422, 429, 503) | {200: {"model": Made}, 202: {"model": Made}},
     openapi_extra=json_body(ProvisionBody),
 )
-@router.post("/", include_in_schema=False)
-async def provision(request: Request, context: OpenContext) -> Response:
+@direct_router.post("/", include_in_schema=False)
+async def provision(request: Request) -> Response:
     """200 with config when it is ready, 202 when it goes on in the background."""
+    context = context_of(request)
+    await from_heroku(request, context)
     body = await _parse(request, ProvisionBody)
     wanted = provisioning.ProvisionRequest(
         uuid=body.uuid,

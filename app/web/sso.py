@@ -16,6 +16,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID, uuid4
@@ -23,21 +24,17 @@ from uuid import UUID, uuid4
 import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
 from app.errors import Unauthorized
-from app.resources.lifecycle import record
-from app.resources.models import Resource
-from app.resources.traces import CUSTOMER, SignIn
+from app.resources import sign_ins
+from app.resources.traces import CUSTOMER
 from app.settings import SsoStrength
 from app.web import limits
 from app.web.cookies import Signer, set_session
-from app.web.dependencies import OpenContext
+from app.web.dependencies import context_of
 from app.web.description import for_people, form_body
-from app.web.noting import NotedRoute, about
+from app.web.noting import DirectRoute, about
 
 _log = structlog.get_logger(__name__)
 
@@ -63,7 +60,7 @@ class Form:
 
 
 FIELDS: Final = tuple(Form.__dataclass_fields__)
-router = APIRouter(route_class=NotedRoute)
+router = APIRouter(route_class=DirectRoute)
 
 
 @router.post(
@@ -73,8 +70,9 @@ router = APIRouter(route_class=NotedRoute)
     responses=for_people(403, 422, 429, 503),
     openapi_extra=form_body(*FIELDS),
 )
-async def sign_in(request: Request, context: OpenContext) -> Response:
+async def sign_in(request: Request) -> Response:
     """303 to the resource's dashboard, signed in; the query string goes along."""
+    context = context_of(request)
     try:
         resource, sign_in_id = await _come_in(request, context)
     except Unauthorized:
@@ -97,8 +95,7 @@ async def _come_in(request: Request, context: Context) -> tuple[UUID, UUID]:
     _check_strength(context, strength)
     _check_age(context, form.timestamp)
     await limits.count_sign_in(request, str(resource))
-    async with context.database.transaction() as session:
-        return resource, await _use_form(context, session, form, resource, strength)
+    return resource, await _use_form(context, form, resource, strength)
 
 
 def _read_form(body: bytes) -> Form:
@@ -165,46 +162,32 @@ def _check_age(context: Context, timestamp: str) -> None:
         raise Unauthorized("SSO: too old, or from the future")
 
 
-async def _use_form(context: Context, session: AsyncSession, form: Form, uuid: UUID, strength: SsoStrength) -> UUID:
-    """Record the sign-in; the unique digest lets each form work once.
+async def _use_form(context: Context, form: Form, uuid: UUID, strength: SsoStrength) -> UUID:
+    """Record the sign-in; each form works once.
 
     Two colleagues who click in the same second share one `resource_token`, so what counts as the same form includes
     who it names. A form that was proved by the user-scoped token also spends its weaker tokens: otherwise whoever got
     hold of it could strip the strong token off, name somebody else, and come in once more.
     """
-    resource = await session.get(Resource, uuid)
-    if resource is None or resource.is_gone:
-        raise Unauthorized("SSO: no such resource, or it has been deprovisioned")
-    weak = _digest(str(uuid), form.timestamp)
-    if strength < SsoStrength.USER:
-        is_spent = await session.scalar(select(SignIn.id).where(SignIn.covered_digest == weak).limit(1))
-        if is_spent is not None:
-            raise Unauthorized("SSO: the form was used before, with its stronger token")
-    sign_in_id = uuid4()
-    now = context.clock()
-    inserted = await session.scalar(
-        insert(SignIn)
-        .values(
-            id=sign_in_id,
-            resource_uuid=uuid,
-            form_digest=_digest(str(uuid), form.timestamp, form.user_id, form.email),
-            covered_digest=weak if strength is SsoStrength.USER else None,
-            at=now,
-            email=form.email,
-            user_id=form.user_id,
-            is_user_proven=strength is SsoStrength.USER,
-        )
-        .on_conflict_do_nothing()
-        .returning(SignIn.id)
+    is_user_proven = strength is SsoStrength.USER
+    says = "Signed in to the dashboard"
+    if not is_user_proven:  # the address in the form may be anybody's: the history must not say that it was theirs
+        says += "; Heroku has not confirmed who it was"
+    used = sign_ins.Form(
+        id=uuid4(),
+        resource_uuid=uuid,
+        form_digest=_digest(str(uuid), form.timestamp, form.user_id, form.email),
+        weak_digest=_digest(str(uuid), form.timestamp),
+        email=form.email,
+        user_id=form.user_id,
+        is_user_proven=is_user_proven,
+        actor=(form.email if is_user_proven else "") or CUSTOMER,
+        says=says,
     )
-    if inserted is None:
-        raise Unauthorized("SSO: the form was used before")
-    if strength is SsoStrength.USER:
-        record(session, uuid, now, "signed_in", form.email or CUSTOMER, "Signed in to the dashboard")
-    else:  # the address in the form may be anybody's: the history must not say that it was theirs
-        text = "Signed in to the dashboard; Heroku has not confirmed who it was"
-        record(session, uuid, now, "signed_in", CUSTOMER, text)
-    return sign_in_id
+    refused = await context.forms.ask(used, partial(sign_ins.use, context), key=used.weak_digest)
+    if refused is not None:
+        raise Unauthorized(f"SSO: {refused}")
+    return used.id
 
 
 def _digest(*parts: str) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from onlookers import arrive, install, new_browser
 from rig import CLIENT_SECRET, Rig, provision_body
 from sqlalchemy import func, select, text
-from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.exchanges import Exchange as Said
 from app.exchanges import ExchangeBuffer, readable
@@ -237,7 +237,7 @@ async def test_what_is_noted_last_is_written_when_the_program_stops(make_rig):
 async def test_while_the_database_is_away_exchanges_wait(key_rig: Rig, monkeypatch):
     key_rig.context.exchanges.note(said())
     await key_rig.context.database.close()
-    monkeypatch.setattr(key_rig.context.database, "_sessions", unreachable())
+    monkeypatch.setattr(key_rig.context.database, "_engine", unreachable())
     with pytest.raises(Exception, match="not available"):
         await exchanges.write(key_rig.context)
     monkeypatch.undo()
@@ -246,7 +246,7 @@ async def test_while_the_database_is_away_exchanges_wait(key_rig: Rig, monkeypat
 
 def unreachable():
     """What a pool is like whose database nobody answers for."""
-    return async_sessionmaker(create_async_engine("postgresql+psycopg://nobody@127.0.0.1:1/none"))
+    return create_async_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
 
 
 async def test_after_two_weeks_they_are_forgotten(key_rig: Rig):

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,8 +28,10 @@ def service_database(postgres_server: DevPostgres) -> Iterator[str]:
 
 
 @pytest.fixture
-def driver(service_database: str) -> ApiKey:
-    return key_driver(service_database)
+async def driver(service_database: str) -> AsyncIterator[ApiKey]:
+    driver = key_driver(service_database)
+    yield driver
+    await driver.close()
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +124,21 @@ async def test_a_database_that_is_away_means_later(service_database: str):
     with pytest.raises(Retry) as away:
         await key_driver(nobody_listens).provision(new_resource())
     assert password not in f"{away.value!r} {away.value.__cause__!r}"
+
+
+async def test_connections_are_used_again_and_a_cut_one_is_replaced(driver: ApiKey, service_database: str):
+    await driver.open()
+    resource = new_resource()
+    await driver.provision(resource)
+    (kept,) = driver._idle
+    await driver.provision(resource)
+    assert driver._idle == [kept]
+    async with await psycopg.AsyncConnection.connect(service_database.replace("+psycopg", "")) as other:
+        await other.execute("SELECT pg_terminate_backend(%s, 5000)", [kept.info.backend_pid])
+    assert (await driver.provision(resource)).config
+    assert driver._idle != [kept]
+    await driver.close()
+    assert driver._idle == []
 
 
 async def test_a_connection_that_is_cut_in_the_middle_means_later(driver: ApiKey, service_database: str):

@@ -8,7 +8,7 @@ from rig import Rig
 from sqlalchemy import text
 from workshop import CONFIG_VAR, Workshop
 
-from app.job_queue import retry_stalled_jobs, worker_app
+from app.job_worker import retry_stalled_jobs, worker_app
 from app.simulator.records import AddOn, App, Exchange
 from app.worker import libpq_url
 

@@ -6,14 +6,12 @@ the image's own Content-Security-Policy lets nothing but the style work.
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-import pygal
 from fastapi import APIRouter, Query, Request, Response
-from pygal.style import Style
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -25,12 +23,10 @@ from app.web.admin.access import Viewer
 from app.web.dependencies import OpenContext
 from app.web.description import as_file
 
-# pygal leaves a finder of its plugins behind, of a kind that Python warns of at every later import; we have no plugins.
-sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
-
 router = APIRouter(prefix="/charts")
 
 Theme = Literal["light", "dark"]
+Kind = Literal["Bar", "StackedBar", "Line"]
 Size = Literal["wide", "narrow"]
 
 SIZES: Final[dict[Size, tuple[int, int]]] = {"wide": (560, 240), "narrow": (330, 230)}
@@ -53,16 +49,16 @@ _DARK: Final = ("#e6eeeb", "#2a3532", ("#4fd1c0", "#f2c063", "#8db8f5", "#c9a3ee
 class Chart:
     """How a table is drawn: which of its columns (None: all after the first), and what for people who do not see it."""
 
-    kind: Callable[..., Any]
+    kind: Kind
     alt: str
     columns: Sequence[int] | None = None
 
 
 CHARTS: Final[dict[str, Chart]] = {
-    "installs": Chart(kind=pygal.Bar, columns=(1, 2), alt="Bars: installs and removals"),
-    "plans": Chart(kind=pygal.StackedBar, alt="Stacked bars: add-ons by plan"),
-    "provisioning": Chart(kind=pygal.Line, columns=(2, 3), alt="Lines: seconds until add-ons were provisioned"),
-    "pushes": Chart(kind=pygal.Bar, columns=(1,), alt="Bars: config pushes"),
+    "installs": Chart(kind="Bar", columns=(1, 2), alt="Bars: installs and removals"),
+    "plans": Chart(kind="StackedBar", alt="Stacked bars: add-ons by plan"),
+    "provisioning": Chart(kind="Line", columns=(2, 3), alt="Lines: seconds until add-ons were provisioned"),
+    "pushes": Chart(kind="Bar", columns=(1,), alt="Bars: config pushes"),
 }
 
 
@@ -100,6 +96,7 @@ async def _table(context: Context, name: str, period: Period) -> Table:
 
 def draw(table: Table, chart: Chart, theme: Theme, size: Size) -> str:
     """The chart of a table as SVG, without a script and without a foreign address."""
+    pygal = _pygal()
     ink, line, colors = _DARK if theme == "dark" else _LIGHT
     width, height = SIZES[size]
     labels = [str(row[0]) for row in table.rows]
@@ -109,7 +106,7 @@ def draw(table: Table, chart: Chart, theme: Theme, size: Size) -> str:
         if any(row[column] is not None for row in table.rows)
     ]
     legend_columns, more_lines = _legend([table.columns[column] for column in columns], width)
-    style = Style(
+    style = pygal.style.Style(
         background="transparent",
         plot_background="transparent",
         foreground=ink,
@@ -130,7 +127,7 @@ def draw(table: Table, chart: Chart, theme: Theme, size: Size) -> str:
         no_data_font_size=16,
         colors=colors * max(1, math.ceil(len(columns) / len(colors))),  # pygal draws what is beyond them in black
     )
-    drawn = chart.kind(
+    drawn = getattr(pygal, chart.kind)(
         width=width,
         height=height + more_lines * _LEGEND_LINE,
         style=style,
@@ -155,10 +152,19 @@ def draw(table: Table, chart: Chart, theme: Theme, size: Size) -> str:
     drawn.x_labels = labels
     for column in columns:
         drawn.add(table.columns[column], [row[column] for row in table.rows], allow_interruptions=True)
-        drawn.y_labels = _ticks(table, columns, is_stacked=chart.kind is pygal.StackedBar)
+        drawn.y_labels = _ticks(table, columns, is_stacked=chart.kind == "StackedBar")
     drawn.add_xml_filter(_without_scripts)
     svg: str = drawn.render()
     return svg
+
+
+def _pygal() -> Any:
+    """The library, loaded when somebody looks at a chart: few processes ever draw one."""
+    import pygal  # noqa: PLC0415 - see above
+
+    # It leaves a finder of its plugins behind, of a kind that Python warns of at later imports; we have no plugins.
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
+    return pygal
 
 
 def _legend(names: Sequence[str], width: int) -> tuple[int | None, int]:

@@ -1,0 +1,121 @@
+"""Writing down services that were made within Heroku's request: all that wait at once in one statement.
+
+It is for the usual case alone, in which nothing has happened to the row since it was made. Whatever else may be true of
+it, `lifecycle.record_service` knows what to do.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from app.app_log import PRIORITY
+from app.context import Context
+from app.drivers.base import Provisioned, ResourceInfo
+from app.job_queue import enqueue_each_once
+from app.resources.config_values import ARRIVES_WITHIN
+from app.resources.lifecycle import PROGRAM, check_declared
+from app.resources.models import State, purpose
+from app.telemetry import tracing
+
+_RECORD: Final = f"""
+    WITH made AS (
+        SELECT * FROM jsonb_to_recordset(%s::jsonb) AS given (
+            uuid uuid, plan text, message text, config_sealed bytea, details_sealed bytea, has_config boolean,
+            traceparent text
+        )
+    ), ready AS (
+        UPDATE resources SET
+            state = '{State.PROVISIONED}', provisioned_at = %s, unsettled_since = NULL, service_plan = made.plan,
+            credentials_at = %s,
+            message = made.message, config_sealed = made.config_sealed, details_sealed = made.details_sealed,
+            config_version = 1, pushed_version = 1, config_changed_at = %s,
+            config_due_at = CASE WHEN has_config THEN %s::timestamptz END
+        FROM made
+        WHERE resources.uuid = made.uuid AND resources.plan = made.plan AND state = '{State.PROVISIONING}'
+            AND generation = 1 AND config_version = 0 AND suspended_at IS NULL AND refusal IS NULL
+        RETURNING resources.uuid, resources.plan, created_at, traceparent
+    ), told AS (
+        INSERT INTO events (resource_uuid, at, kind, actor, text, is_for_customer, plan_after)
+        SELECT uuid, %s, 'provisioned', '{PROGRAM}', 'Ready on the ' || plan || ' plan', true, plan FROM ready
+    ), unsent AS (
+        INSERT INTO unsent_log_lines (resource_uuid, at, text)
+        SELECT uuid, %s, 'Ready on the ' || plan || ' plan' FROM ready WHERE %s::boolean
+    ), work AS (
+        SELECT uuid, traceparent, job, priority, is_apart
+        FROM ready CROSS JOIN (
+            VALUES ('measure_usage', -1, false), ('read_app', -2, false), ('write_log', {PRIORITY}, true)
+        ) AS jobs (job, priority, is_apart)
+        WHERE job <> 'write_log' OR %s::boolean
+    ), queued AS ({enqueue_each_once("work")})
+    SELECT uuid, created_at FROM ready
+"""  # noqa: S608 - made of constants of this file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A service that its driver has just made, as its row is to say it.
+
+    Attributes:
+        uuid: of a resource whose row has just been made.
+        plan: on whose terms it was made.
+        message: of the driver, for the customer.
+        config_sealed: and `details_sealed`: see `models.py`.
+        has_config: whether there is anything that Heroku should have by and by.
+        traceparent: for the jobs.
+    """
+
+    uuid: UUID
+    plan: str
+    message: str | None
+    config_sealed: str = field(repr=False)
+    details_sealed: str = field(repr=False)
+    has_config: bool
+    traceparent: str | None
+
+
+def made(context: Context, wanted: ResourceInfo, provisioned: Provisioned) -> Made:
+    """What the driver has returned, sealed.
+
+    Raises:
+        ValueError: it has returned config vars that the manifest does not list.
+    """
+    check_declared(context, provisioned)
+
+    def sealed(secret: Any, value: Mapping[str, Any]) -> str:
+        return "\\x" + context.keys.seal(json.dumps(dict(value)), purpose(secret, wanted.uuid)).hex()
+
+    return Made(
+        uuid=wanted.uuid,
+        plan=wanted.plan,
+        message=provisioned.message,
+        config_sealed=sealed("config", provisioned.config),
+        details_sealed=sealed("details", provisioned.details),
+        has_config=bool(provisioned.config),
+        traceparent=tracing.traceparent(),
+    )
+
+
+async def record(context: Context, all_made: Sequence[Made]) -> Sequence[bool]:
+    """Write down each service; whether that was possible: where it was not, nothing has been done.
+
+    Args:
+        context: as everywhere.
+        all_made: one of each uuid.
+
+    Raises:
+        Retry: the database is not available.
+    """
+    now, tells_apps = context.clock(), context.app_log.is_on
+    given = json.dumps([{name: getattr(one, name) for name in Made.__slots__} for one in all_made], default=str)
+    async with context.database.statements() as connection:
+        rows = await connection.exec_driver_sql(
+            _RECORD, (given, now, now, now, now + ARRIVES_WITHIN, now, now, tells_apps, tells_apps)
+        )
+    ready: dict[UUID, datetime] = {row.uuid: row.created_at for row in rows}
+    for one in all_made:
+        if one.uuid in ready:
+            context.watch.provisioned(one.plan, (now - ready[one.uuid]).total_seconds())
+    return [one.uuid in ready for one in all_made]

@@ -1,0 +1,75 @@
+"""The add-on as it is measured: the whole of it, selling API keys. `python -m bench.addon web`, or `worker`.
+
+Everything but the price list and the manifest is what runs in production: the same processes, the same settings.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import typer
+from fastapi import FastAPI
+
+from app.commands.terminal import clear_errors, settings_of_process
+from app.commands.web import serve
+from app.context import open_context
+from app.drivers.api_key import ApiKey
+from app.main import create_app
+from app.manifest import read_manifest
+from app.plans import Plan, by_name
+from app.settings import Settings
+from app.worker import run_worker
+
+MANIFEST: Final = Path(__file__).parent / "addon-manifest.json"
+
+cli = typer.Typer(add_completion=False)
+
+
+def price_list(settings: Settings) -> Mapping[str, Plan]:
+    """Two plans that are made within Heroku's request."""
+
+    def keys(requests_per_minute: int) -> ApiKey:
+        return ApiKey(
+            settings.database_url,
+            config_var="BENCH_KEYS_KEY",
+            service_url="https://keys.example.com",
+            requests_per_minute=requests_per_minute,
+        )
+
+    return by_name(
+        Plan(name="basic", driver=keys(60), is_instant=True),
+        Plan(name="premium", price_cents=5_000, driver=keys(6_000), is_instant=True),
+    )
+
+
+def web_app() -> FastAPI:
+    """The web application, for the server program."""
+    settings = settings_of_process()
+    companion = partial(run_worker, install_signal_handlers=False) if settings.worker_in_web else None
+    opener = partial(open_context, manifest=read_manifest(MANIFEST), price_list=price_list(settings))
+    return create_app(settings, opener, companion=companion)
+
+
+@cli.command()
+def web() -> None:
+    """Answer on PORT, in WEB_CONCURRENCY processes."""
+    with clear_errors():
+        serve("bench.addon:web_app", host="127.0.0.1", port=settings_of_process().port)
+
+
+@cli.command()
+def worker() -> None:
+    """Do the background work."""
+
+    async def work(settings: Settings) -> None:
+        async with open_context(settings, manifest=read_manifest(MANIFEST), price_list=price_list(settings)) as context:
+            await run_worker(context)
+
+    with clear_errors():
+        asyncio.run(work(settings_of_process()))
+
+
+if __name__ == "__main__":
+    cli()
