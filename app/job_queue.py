@@ -52,7 +52,7 @@ def enqueue_all(rows: str) -> str:
             )::procrastinate_job_to_defer_v1
             FROM {rows} ORDER BY place
         ))
-    """  # noqa: S608 - names that the caller writes down, no values
+    """  # noqa: S608 - names that the caller writes down, no values # nosec B608
 
 
 def enqueue_each_once(rows: str) -> str:
@@ -70,7 +70,7 @@ def enqueue_each_once(rows: str) -> str:
         FROM {rows} ORDER BY uuid, job
         ON CONFLICT (queueing_lock) WHERE status = 'todo' DO UPDATE SET queueing_lock = excluded.queueing_lock
             WHERE false
-    """  # noqa: S608 - names that the caller writes down, no values
+    """  # noqa: S608 - names that the caller writes down, no values # nosec B608
 
 
 class JobQueue:

@@ -44,7 +44,7 @@ def settings_of(database_url: str, port: int, *, processes: int = 1, **more: str
         "ADDON_SSO_SALT": SALT,
         "HEROKU_CLIENT_SECRET": CLIENT_SECRET,
         "ENCRYPTION_KEYS": ENCRYPTION_KEY,
-        "SECRET_KEYS": "a-secret-key-that-only-the-bench-knows",
+        "SECRET_KEYS": "a-secret-key-that-only-the-bench-knows",  # nosec B105 - of a throwaway server
         "WEB_CONCURRENCY": str(processes),
         **more,
     }

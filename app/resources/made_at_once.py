@@ -51,7 +51,7 @@ _RECORD: Final = f"""
         WHERE job <> 'write_log' OR %s::boolean
     ), queued AS ({enqueue_each_once("work")})
     SELECT uuid, created_at FROM ready
-"""  # noqa: S608 - made of constants of this file
+"""  # noqa: S608 - made of constants of this file # nosec B608
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,7 +123,7 @@ _WRITE: Final = f"""
         uuid, made.uuid IS NOT NULL AS is_new, refused, known.uuid IS NOT NULL AS is_known,
         {", ".join(f"known.{name}" for name in _KNOWN)}, (SELECT count(*) FROM queued)
     FROM wanted LEFT JOIN made USING (uuid) LEFT JOIN resources known USING (uuid)
-"""  # noqa: S608 - made of constants of this file
+"""  # noqa: S608 - made of constants of this file # nosec B608
 
 
 async def write(context: Context, newcomers: Sequence[Newcomer]) -> Sequence[Entry]:
