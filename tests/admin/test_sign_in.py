@@ -52,13 +52,12 @@ class TestWhatIsTold:
             ("bob@acme.example", PASSWORD),
             ("eve@acme.example", PASSWORD),
             ("nobody@acme.example", PASSWORD),
-            ("no address\0at all", PASSWORD),
+            ("no address at all", PASSWORD),
         ):
             answer = await attempt(key_rig, email, password)
             assert answer.status_code == 422
             assert "set-cookie" not in answer.headers
-            shown = email.replace("\0", "")
-            pages.add(answer.text.replace("\0", "").replace(f'value="{shown}"', "").split('class="foot"')[0])
+            pages.add(answer.text.replace(f'value="{email}"', "").split('class="foot"')[0])
         assert len({page.partition("<main")[2] for page in pages}) == 1
         assert signing_in.WRONG in pages.pop()
 
