@@ -17,7 +17,7 @@ from rig import CLIENT_SECRET, HEROKU_URL, PASSWORD, SALT, URL, TestClock, envir
 from sqlalchemy import text
 
 from app.context import Context, open_context
-from app.job_queue import worker_app
+from app.job_worker import worker_app
 from app.main import create_app
 from app.operations.installs import listed
 from app.operators import accounts, sessions

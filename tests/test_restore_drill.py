@@ -260,7 +260,7 @@ async def test_it_is_for_owners_and_refused_while_a_worker_runs(drill: Drill):
         await after_restore(context, Order(actor=OWNER, reason="The drill"))
 
 
-def test_the_command_says_what_it_did(database_url: str, monkeypatch: pytest.MonkeyPatch):
+def test_the_command_says_what_it_did(database_url: str, log_as_before: None, monkeypatch: pytest.MonkeyPatch):
     for name, value in environment(database_url).items():
         monkeypatch.setenv(name, value)
     done = CliRunner().invoke(cli, ["restored", "--reason", "The disk died"])

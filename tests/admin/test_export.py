@@ -87,7 +87,7 @@ async def test_after_the_end_it_is_exported_as_long_as_it_is_kept(database_url, 
 
 
 async def test_the_command_writes_a_file_that_nobody_else_reads_and_replaces_none(
-    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, tmp_path: Path, log_as_before: None, monkeypatch: pytest.MonkeyPatch
 ):
     addon, to = await installed(rig), tmp_path / "shop.sql.gz"
 
@@ -138,7 +138,9 @@ async def test_one_that_is_broken_off_says_so_and_leaves_no_half_of_a_file(rig: 
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_the_command_writes_to_the_standard_output_as_well(rig: Rig, monkeypatch: pytest.MonkeyPatch):
+async def test_the_command_writes_to_the_standard_output_as_well(
+    rig: Rig, log_as_before: None, monkeypatch: pytest.MonkeyPatch
+):
     addon = await installed(rig)
     for name, value in environment(rig.settings.database_url.get_secret_value()).items():
         monkeypatch.setenv(name, value)

@@ -49,7 +49,7 @@ class TestOneself:
         assert re.search(rf", {hour:02}:\d\d</time>", saved.text)
         assert "Saved." not in (await panel.http.get(ACCOUNT)).text
 
-    @pytest.mark.parametrize("zone", ["", "Mars/Base", "../../etc/passwd", "europe/berlin", "Europe", "\0"])
+    @pytest.mark.parametrize("zone", ["", "Mars/Base", "../../etc/passwd", "europe/berlin", "Europe"])
     async def test_a_zone_that_does_not_exist_is_refused_and_what_was_typed_is_kept(self, panel_of, zone: str):
         panel = await panel_of(Role.VIEWER)
         refused = await panel.post(ACCOUNT, f"{ACCOUNT}/profile", name="Ada", time_zone=zone)
