@@ -67,6 +67,7 @@ class Section:
 
 def write(sections: Sequence[Section], folder: Path) -> None:
     """Put the sections in the place of those of the same name, and write the three files anew."""
+    folder.mkdir(parents=True, exist_ok=True)
     data = folder / "measurements.json"
     known: dict[str, Any] = json.loads(data.read_text()) if data.exists() else {}
     known |= {section.name: asdict(section) for section in sections}

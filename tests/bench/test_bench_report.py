@@ -41,13 +41,14 @@ def test_a_section_is_a_heading_words_and_tables():
 
 def test_a_part_that_is_measured_again_leaves_the_others_as_they_were(tmp_path):
     bars = [Bar("ours <16>", Spread(12, 10, 14), is_ours=True)]
-    write([section(bars=bars), section("growth")], tmp_path)
-    before = (tmp_path / "measurements.md").read_text()
-    write([section("growth", remarks=["Measured again."])], tmp_path)
-    after = (tmp_path / "measurements.md").read_text()
+    folder = tmp_path / "new"
+    write([section(bars=bars), section("growth")], folder)
+    before = (folder / "measurements.md").read_text()
+    write([section("growth", remarks=["Measured again."])], folder)
+    after = (folder / "measurements.md").read_text()
     assert after == before.rstrip("\n") + "\n\nMeasured again.\n"
-    assert list(json.loads((tmp_path / "measurements.json").read_text())) == ["provision", "growth"]
-    assert "ours &lt;16&gt;" in (tmp_path / "measurements.svg").read_text()
+    assert list(json.loads((folder / "measurements.json").read_text())) == ["provision", "growth"]
+    assert "ours &lt;16&gt;" in (folder / "measurements.svg").read_text()
 
 
 def test_the_picture_is_drawn_to_scale_says_its_numbers_and_loads_nothing():
