@@ -135,6 +135,19 @@ async def test_a_name_that_a_setting_names_may_lead_to_this_machine():
     assert told[0].startswith(b"GET / HTTP/1.1\r\nHost: localhost:")
 
 
+def connections_nobody_answers(monkeypatch, getaddrinfo) -> list[str]:
+    """Look names up by `getaddrinfo`; the addresses that are then connected to, in vain."""
+    connected: list[str] = []
+
+    async def connect(self, host, *_):
+        connected.append(host)
+        raise outgoing.httpcore2.ConnectError("nobody is there")
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(outgoing.httpcore2.AnyIOBackend, "connect_tcp", connect)
+    return connected
+
+
 async def test_what_is_looked_up_is_what_is_connected_to(monkeypatch):
     """A name that is public at first and private a moment later: it is asked once for each connection."""
     asked = []
@@ -144,14 +157,7 @@ async def test_what_is_looked_up_is_what_is_connected_to(monkeypatch):
         address = "127.0.0.1" if len(asked) > 1 else "93.184.216.34"
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
-    connected = []
-
-    async def connect(self, host, *_):
-        connected.append(host)
-        raise outgoing.httpcore2.ConnectError("nobody is there")
-
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
-    monkeypatch.setattr(outgoing.httpcore2.AnyIOBackend, "connect_tcp", connect)
+    connected = connections_nobody_answers(monkeypatch, getaddrinfo)
     async with outgoing.client(timeout=BRIEFLY) as client:
         for _ in range(2):
             with pytest.raises(httpx2.ConnectError):
@@ -165,14 +171,7 @@ async def test_of_several_addresses_only_public_ones_are_tried(monkeypatch):
         addresses = ("10.0.0.1", "93.184.216.34", "127.0.0.1", "93.184.216.35")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
 
-    connected = []
-
-    async def connect(self, host, *_):
-        connected.append(host)
-        raise outgoing.httpcore2.ConnectError("nobody is there")
-
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
-    monkeypatch.setattr(outgoing.httpcore2.AnyIOBackend, "connect_tcp", connect)
+    connected = connections_nobody_answers(monkeypatch, getaddrinfo)
     async with outgoing.client(timeout=BRIEFLY) as client:
         with pytest.raises(httpx2.ConnectError):
             await client.get("https://many.example/")

@@ -80,14 +80,16 @@ class Town:
         names = {"LANG", "PATH", "HOME", "TMPDIR"}
         ours = {name: value for name, value in os.environ.items() if name in names}
         ours["PYTHONPATH"] = f"{PROJECT}{os.pathsep}{PROJECT / 'tests'}"
-        return ours | environment(
-            self.postgres.url_for(DATABASE),
-            public_url=self.url,
-            heroku_api_url=self.heroku_url,
-            heroku_id_url=self.heroku_url,
-            heroku_addons_url=self.heroku_url,
-            heroku_webhooks="true",
-        )
+        return ours | environment(self.postgres.url_for(DATABASE), **self._settings())
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            "public_url": self.url,
+            "heroku_api_url": self.heroku_url,
+            "heroku_id_url": self.heroku_url,
+            "heroku_addons_url": self.heroku_url,
+            "heroku_webhooks": "true",
+        }
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Town"]:
@@ -105,14 +107,7 @@ class Town:
     @asynccontextmanager
     async def context(self) -> AsyncIterator[Context]:
         """The add-on from inside, for what an operator does and for looking at the rows."""
-        settings = new_settings(
-            self.postgres.url_for(DATABASE),
-            public_url=self.url,
-            heroku_api_url=self.heroku_url,
-            heroku_id_url=self.heroku_url,
-            heroku_addons_url=self.heroku_url,
-            heroku_webhooks="true",
-        )
+        settings = new_settings(self.postgres.url_for(DATABASE), **self._settings())
         async with opener(self.clock)(settings) as context:
             yield context
 
