@@ -13,6 +13,7 @@ from app.context import Context
 from app.operations import metrics
 from app.web.dependencies import OpenContext
 from app.web.description import for_machines
+from app.web.limits import count_failure
 
 router = APIRouter()
 
@@ -38,7 +39,7 @@ class Told:
 @router.get(
     "/metrics",
     response_class=Response,
-    responses=for_machines(401, 404, 503) | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses=for_machines(401, 404, 429, 503) | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def tell(request: Request, context: OpenContext) -> Response:
     """What is counted and how things stand, in Prometheus's text format."""
@@ -48,6 +49,7 @@ async def tell(request: Request, context: OpenContext) -> Response:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     is_right = hmac.compare_digest(token.strip().encode(), wanted.get_secret_value().encode())
     if not (scheme.lower() == "bearer" and is_right):
+        await count_failure(request, context, "metrics")
         raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"})
     told: Told = request.app.state.metrics_told
     headers = {"Cache-Control": "no-store"}

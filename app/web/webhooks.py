@@ -16,11 +16,13 @@ import structlog
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 
+from app.context import Context
 from app.resources import webhooks
 from app.resources.webhook_subscription import PATH
 from app.web.dependencies import OpenContext
 from app.web.description import for_machines
 from app.web.errors import BadRequest
+from app.web.limits import count_failure
 from app.web.partner_api import read_json
 
 router = APIRouter(prefix=PATH)
@@ -37,14 +39,14 @@ async def receive(uuid: str, request: Request, context: OpenContext) -> None:
     signature = request.headers.get(_SIGNATURE, "").encode()
     known = _uuid(uuid)
     if known is None or len(signature) != _SIGNATURE_LENGTH:
-        raise _not_heroku()
+        raise await _not_heroku(request, context)
     structlog.contextvars.bind_contextvars(resource=str(known))
     # Without a subscription the work is the same, with a secret that nobody knows.
     secret = await webhooks.secret_of(context, known) or secrets.token_urlsafe(32)
     body = await request.body()
     right = base64.b64encode(hmac.digest(secret.encode(), body, hashlib.sha256))
     if not hmac.compare_digest(right, signature):
-        raise _not_heroku()
+        raise await _not_heroku(request, context)
     told = _read(body)
     if told is None:
         _log.warning("a webhook that Heroku has signed cannot be read", length=len(body))
@@ -66,6 +68,7 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _not_heroku() -> HTTPException:
+async def _not_heroku(request: Request, context: Context) -> HTTPException:
     _log.warning("refused a webhook: it is not signed as the subscription of such a resource would be")
+    await count_failure(request, context, "webhooks")
     return HTTPException(403)

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from uuid import uuid4
 
 import httpx2
 import psycopg
@@ -202,6 +203,28 @@ class TestSso:
         assert await one.status(age=2) == 429
         assert await other.status() == 303
         assert len(await one.sign_ins()) == 3
+
+
+class TestWebhooks:
+    async def test_forged_ones_are_counted_for_their_address(self, rig: Rig):
+        async def forge(address: str) -> int:
+            headers = {"X-Forwarded-For": address, "Heroku-Webhook-Hmac-SHA256": "x" * 44}
+            return (await rig.http.post(f"/heroku/webhooks/{uuid4()}", json={}, headers=headers)).status_code
+
+        assert [await forge("203.0.113.1") for _ in range(4)] == [403, 403, 403, 429]
+        assert await forge("203.0.113.2") == 403
+
+
+class TestMetrics:
+    async def test_wrong_tokens_are_counted_and_the_right_one_is_let_in(self, make_rig):
+        async with make_rig(proxies_in_front="1", metrics_token="t" * 32).running() as rig:
+
+            async def ask(token: str) -> int:
+                headers = {"X-Forwarded-For": "203.0.113.1", "Authorization": f"Bearer {token}"}
+                return (await rig.http.get("/metrics", headers=headers)).status_code
+
+            assert [await ask("guess") for _ in range(4)] == [401, 401, 401, 429]
+            assert await ask("t" * 32) == 200
 
 
 class TestDashboard:
