@@ -1,6 +1,7 @@
 """Operators see what Heroku told by webhooks and have it handled again, in the panel and on the command line."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
@@ -61,6 +62,14 @@ async def test_the_list_tells_what_came_and_what_became_of_it(key_rig: Rig, addo
     assert "Handle again" not in page
     secret = (await key_rig.resource(addon.id)).open(key_rig.context.keys, "webhook_secret")
     assert secret not in page
+
+
+async def test_on_a_phone_what_became_of_it_stays_together_beside_its_label(key_rig: Rig, addon: AddOn, panel_of):
+    page = (await (await panel_of(Role.VIEWER)).http.get("/admin/webhooks")).text
+    cells = re.findall(r'data-label="What became of it"[^>]*>(.*?)</td>', page, re.DOTALL)
+    assert cells
+    # Small screens make each cell a grid of two columns: a second child would begin a row below the label.
+    assert [cell for cell in cells if not re.fullmatch(r"<div>((?!</div>).)*</div>", cell, re.DOTALL)] == []
 
 
 async def test_the_list_is_filtered_by_what_became_of_it_by_kind_and_by_resource(key_rig: Rig, addon: AddOn, panel_of):
