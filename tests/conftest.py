@@ -59,13 +59,15 @@ def plain_tracebacks() -> None:
 
 
 @pytest.fixture
-def log_as_before() -> Iterator[None]:
+def log_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Puts the log back as it was before the test, or a command that it runs, set up another."""
-    root, before = logging.getLogger(), structlog.get_config()
+    root, before, configure = logging.getLogger(), structlog.get_config(), structlog.configure
     handlers, level = root.handlers, root.level
+    # A logger that has been used would otherwise remember this log past the test.
+    monkeypatch.setattr(structlog, "configure", lambda **of: configure(**of | {"cache_logger_on_first_use": False}))
     yield
     root.handlers, root.level = handlers, level
-    structlog.configure(**before)
+    configure(**before)
 
 
 @pytest.fixture(scope="session")

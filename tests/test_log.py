@@ -27,7 +27,6 @@ def log(request, log_as_before: None) -> Log:
     """What is logged, in both formats."""
     stream = Log()
     configure_logging(request.param, stream)
-    structlog.configure(cache_logger_on_first_use=False)  # or loggers would remember this past the test
     return stream
 
 

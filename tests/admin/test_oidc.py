@@ -11,7 +11,6 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx2
 import pytest
-import structlog
 from joserfc import jwt
 from panel import MACHINE
 from provider import CLIENT_ID, CLIENT_SECRET, ISSUER, Provider, shared_secret, unsigned
@@ -417,7 +416,6 @@ class TestTheProvider:
 async def test_nothing_secret_is_in_the_log(visitor: Visitor, log_as_before: None):
     stream = io.StringIO()
     configure_logging("json", stream)
-    structlog.configure(cache_logger_on_first_use=False)
     logging.getLogger().setLevel(logging.DEBUG)
     await add(visitor.rig)
     url = await visitor.leave()

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
-import structlog
 from rig import Rig, new_settings
 from sqlalchemy import text
 from workshop import Workshop
@@ -39,7 +38,6 @@ class Reader(Workshop):
 def log(log_as_before: None) -> io.StringIO:
     stream = io.StringIO()
     configure_logging("json", stream)
-    structlog.configure(cache_logger_on_first_use=False)
     logging.getLogger().setLevel(logging.DEBUG)
     return stream
 

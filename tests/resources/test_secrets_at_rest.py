@@ -8,7 +8,6 @@ import logging
 from uuid import UUID
 
 import pytest
-import structlog
 from lives import exchanges, installed, url_in
 from rig import CLIENT_SECRET, ENCRYPTION_KEY, PASSWORD, SALT, Rig, new_settings
 from sqlalchemy import select, text, update
@@ -27,7 +26,6 @@ def log(log_as_before: None) -> io.StringIO:
     """Everything that is logged, as in production."""
     stream = io.StringIO()
     configure_logging("json", stream)
-    structlog.configure(cache_logger_on_first_use=False)  # or loggers would remember this past the test
     logging.getLogger().setLevel(logging.DEBUG)
     return stream
 
