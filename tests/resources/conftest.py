@@ -1,5 +1,7 @@
 """A rig that sells the workshop's things, so that a test decides how the driver behaves."""
 
+import io
+import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +11,7 @@ from killing import OnSocket, Scene
 from rig import Rig, new_settings
 from workshop import Workshop
 
+from app.log import configure_logging
 from app.plans import Plan, by_name
 
 
@@ -36,3 +39,12 @@ async def scene(rig: Rig, tmp_path: Path) -> AsyncIterator[Scene]:
         yield scene
         with suppress(AssertionError):
             await scene.kill_worker()
+
+
+@pytest.fixture
+def log(log_as_before: None) -> io.StringIO:
+    """Everything that is logged, as in production."""
+    stream = io.StringIO()
+    configure_logging("json", stream)
+    logging.getLogger().setLevel(logging.DEBUG)
+    return stream

@@ -82,3 +82,14 @@ async def assert_nothing_left(rig: Rig, workshop: Workshop, uuid: str) -> None:
     assert resource.config_sealed is None
     assert workshop.things == workshop.set_aside_things == {}
     assert await rig.jobs() == []
+
+
+async def dump(rig: Rig) -> str:
+    """Every row of every table, as text; bytes as hexadecimal digits and as the text they may hold."""
+    found = []
+    async with rig.context.database.transaction() as session:
+        tables = await session.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
+        for table in tables.all():
+            found += (await session.scalars(text(f'SELECT "{table}"::text FROM "{table}"'))).all()
+    assert len(found) > 5
+    return "\n".join(found)

@@ -4,41 +4,19 @@ import asyncio
 import base64
 import io
 import json
-import logging
 from uuid import UUID
 
 import pytest
-from lives import exchanges, installed, url_in
+from lives import dump, exchanges, installed, url_in
 from rig import CLIENT_SECRET, ENCRYPTION_KEY, PASSWORD, SALT, Rig, new_settings
 from sqlalchemy import select, text, update
 
 from app.encryption import KeyRing, WrongKeyError
-from app.log import configure_logging
 from app.operations.reencrypt import count_rows, reencrypt
 from app.resources import lifecycle, rotation
 from app.resources.models import SECRETS, EncryptionCanary, Resource
 
 NEW_KEY = base64.urlsafe_b64encode(b"n" * 32).decode()
-
-
-@pytest.fixture
-def log(log_as_before: None) -> io.StringIO:
-    """Everything that is logged, as in production."""
-    stream = io.StringIO()
-    configure_logging("json", stream)
-    logging.getLogger().setLevel(logging.DEBUG)
-    return stream
-
-
-async def dump(rig: Rig) -> str:
-    """Every row of every table, as text; bytes as hexadecimal digits and as the text they may hold."""
-    found = []
-    async with rig.context.database.transaction() as session:
-        tables = await session.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
-        for table in tables.all():
-            found += (await session.scalars(text(f'SELECT "{table}"::text FROM "{table}"'))).all()
-    assert len(found) > 5
-    return "\n".join(found)
 
 
 def every_shape(secret: str) -> list[str]:
