@@ -6,7 +6,6 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
-from pydantic_settings import NoDecode
 
 # What can neither begin another header nor name another addressee.
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,190}")
@@ -63,4 +62,4 @@ def _comma_separated(value: Any) -> Any:
 SmtpUrl = Annotated[SecretStr, AfterValidator(_smtp_url)]
 WebhookUrl = Annotated[SecretStr, AfterValidator(_webhook_url)]
 Address = Annotated[str, AfterValidator(_address)]
-Addresses = Annotated[list[Address] | None, NoDecode, BeforeValidator(_comma_separated)]
+Addresses = Annotated[list[Address] | None, BeforeValidator(_comma_separated)]

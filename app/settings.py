@@ -10,8 +10,16 @@ from enum import IntEnum
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -136,19 +144,19 @@ WebUrl = Annotated[str, AfterValidator(_web_url)]
 HerokuUrl = Annotated[str, AfterValidator(_heroku_url)]
 EncryptionKey = Annotated[SecretStr, AfterValidator(_encryption_key)]
 SecretKey = Annotated[SecretStr, AfterValidator(_secret_key)]
-Duration = Annotated[timedelta, NoDecode, BeforeValidator(_duration)]
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
 MetricsToken = Annotated[SecretStr, AfterValidator(_metrics_token)]
 Password = Annotated[SecretStr, AfterValidator(_password)]
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Every setting of the program; each name in capitals is the environment variable's.
 
     Heroku allows 8 to 72 characters in the partner API password. The `_PREVIOUS` twins are for a rotation: both values
     are accepted while Heroku still uses the old one.
     """
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     database_url: PostgresUrl
     port: Annotated[int, Field(ge=0, le=65535)] = 5000
@@ -161,9 +169,9 @@ class Settings(BaseSettings):
     heroku_api_url: HerokuUrl = "https://api.heroku.com"
     heroku_id_url: HerokuUrl = "https://id.heroku.com"
     heroku_addons_url: HerokuUrl = "https://addons.heroku.com"
-    encryption_keys: Annotated[list[EncryptionKey], NoDecode, BeforeValidator(_comma_separated)]
-    secret_keys: Annotated[list[SecretKey], NoDecode, BeforeValidator(_comma_separated)]
-    sso_strength: Annotated[SsoStrength, NoDecode, BeforeValidator(_sso_strength)] = SsoStrength.RESOURCE
+    encryption_keys: Annotated[list[EncryptionKey], BeforeValidator(_comma_separated)]
+    secret_keys: Annotated[list[SecretKey], BeforeValidator(_comma_separated)]
+    sso_strength: Annotated[SsoStrength, BeforeValidator(_sso_strength)] = SsoStrength.RESOURCE
     postgres_driver_admin_url: PostgresUrl | None = None
     postgres_driver_public_host: str | None = None
     deprovision_grace: Duration = timedelta(days=3)
@@ -222,9 +230,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         BadSettingsError: with one sentence that names the first setting at fault.
     """
     try:
-        if environment is None:
-            return Settings()
-        return Settings.model_validate({k.lower(): v for k, v in environment.items() if v})
+        given = os.environ if environment is None else environment
+        return Settings.model_validate({name.lower(): value for name, value in given.items() if value})
     except ValidationError as error:
         raise BadSettingsError(_sentence(error)) from None
 

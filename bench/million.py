@@ -5,7 +5,6 @@ from this minute. Loads without the indexes of the search and makes them afterwa
 each costs: in time, on the disk, and for every provision.
 """
 
-import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -250,8 +249,7 @@ def _size(connection: psycopg.Connection[Any], name: str) -> str:
 
 def migrate(url: str) -> None:
     """Make the tables. `url` as SQLAlchemy takes it."""
-    os.environ["DATABASE_URL"] = url  # migrations/env.py reads it there
-    alembic.upgrade(Config(toml_file=PROJECT / "pyproject.toml"), "head")
+    alembic.upgrade(Config(toml_file=PROJECT / "pyproject.toml", attributes={"database_url": url}), "head")
 
 
 def main(

@@ -1,4 +1,7 @@
-"""How Alembic reaches the database: the address from the environment, one transaction, one migration at a time."""
+"""How Alembic reaches the database, in one transaction, one migration at a time.
+
+The address is the attribute `database_url` of whoever runs Alembic as a library, or else the environment's.
+"""
 
 from alembic import context
 from sqlalchemy import create_engine, text
@@ -23,7 +26,9 @@ def _is_ours(_object: object, name: str | None, kind: str, _reflected: bool, _co
 
 
 def run() -> None:
-    engine = create_engine(read_database_url(), poolclass=NullPool, hide_parameters=True)
+    engine = create_engine(
+        context.config.attributes.get("database_url") or read_database_url(), poolclass=NullPool, hide_parameters=True
+    )
     with engine.connect() as connection:
         connection.execute(text("SET statement_timeout = '15min'"))
         connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))

@@ -47,6 +47,11 @@ class TestMissing:
         with pytest.raises(BadSettingsError, match=r"^ADDON_PASSWORD is not set\.$"):
             read_settings()
 
+    @pytest.mark.parametrize("name", REQUIRED)
+    def test_what_the_process_has_does_not_stand_in_for_it(self, name, monkeypatch):
+        monkeypatch.setenv(name.upper(), GOOD[name.upper()])
+        self.test_each_required_one_is_named(name, None)
+
     @pytest.mark.parametrize("name", sorted(set(Settings.model_fields) - set(REQUIRED)))
     def test_each_other_one_may_be_empty(self, name):
         assert getattr(read(**{name: ""}), name) == Settings.model_fields[name].default

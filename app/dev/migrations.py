@@ -4,7 +4,6 @@
 one that is missing between the migrations and the models.
 """
 
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -46,7 +45,7 @@ def _migrated() -> Iterator[Config]:
     folder = Path(mkdtemp(prefix="migrations-"))  # the server may run as another user, who could not enter most others
     try:
         with DevPostgres(folder, durable=False) as server:
-            os.environ["DATABASE_URL"] = server.url  # migrations/env.py reads it there
+            config.attributes["database_url"] = server.url
             command.upgrade(config, "head")
             yield config
     finally:
