@@ -1,18 +1,24 @@
 """The database: engine, declarative base, and the only place that begins and ends a transaction."""
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
 
 from sqlalchemy import MetaData
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import QueuePool
 
 from app.errors import Retry
+
+# Those who wait for the same kind share one: see `gathering.py`.
+_STATEMENTS_AT_ONCE: Final = 2
 
 
 class Base(DeclarativeBase):
@@ -34,23 +40,11 @@ class Database:
     """A pool of connections to our own database."""
 
     def __init__(self, url: str, *, pool_size: int = 6, statement_timeout: timedelta = timedelta(seconds=10)) -> None:
-        milliseconds = int(statement_timeout.total_seconds() * 1000)
-        self._engine = create_async_engine(
-            url,
-            pool_size=pool_size,
-            max_overflow=0,
-            # A waiter for a connection is told "not now" while Heroku still listens (it wants an answer within 3 s).
-            pool_timeout=2,
-            pool_pre_ping=True,
-            hide_parameters=True,  # an error's text must not repeat what was being stored
-            connect_args={
-                "connect_timeout": 5,
-                "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
-                " -c idle_in_transaction_session_timeout=30000 -c timezone=UTC",
-                "application_name": "addon",
-            },
-        )
-        self._pool: QueuePool = self._engine.pool  # type: ignore[assignment]  # what such an engine makes
+        make = partial(_engine, url, int(statement_timeout.total_seconds() * 1000))
+        self._engine = make(size=pool_size)
+        # They find rows by their keys and nothing else. A plan that is made once for all, while a table is small, would
+        # read all of it from then on.
+        self._autocommit = make("-c enable_seqscan=off", size=_STATEMENTS_AT_ONCE, isolation_level="AUTOCOMMIT")
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
 
     @asynccontextmanager
@@ -76,8 +70,8 @@ class Database:
             Retry: the database cannot be reached or did not answer in time. What it was told may have been done.
         """
         try:
-            async with self._engine.connect() as connection:
-                yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+            async with self._autocommit.connect() as connection:
+                yield connection
         except (OperationalError, InterfaceError, PoolTimeoutError) as error:
             raise Retry("the database is not available just now") from error
 
@@ -91,16 +85,57 @@ class Database:
     @property
     def connections_in_use(self) -> int:
         """How many connections are at work at this moment."""
-        return self._pool.checkedout()
+        return sum(pool.checkedout() for pool in self._pools)
 
     @property
     def connections_most(self) -> int:
         """How many there may be at once."""
-        return self._pool.size()
+        return sum(pool.size() for pool in self._pools)
+
+    @property
+    def _pools(self) -> tuple[QueuePool, ...]:
+        return self._engine.pool, self._autocommit.pool  # type: ignore[return-value]  # what such engines make
 
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+        await self._autocommit.dispose()
+
+
+def _engine(url: str, milliseconds: int, options: str = "", *, size: int, **more: Any) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        pool_size=size,
+        max_overflow=0,
+        # A waiter for a connection is told "not now" while Heroku still listens (it wants an answer within 3 s).
+        pool_timeout=2,
+        pool_pre_ping=True,
+        hide_parameters=True,  # an error's text must not repeat what was being stored
+        connect_args={
+            "connect_timeout": 5,
+            "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
+            f" -c idle_in_transaction_session_timeout=30000 -c timezone=UTC {options}",
+            "application_name": "addon",
+        },
+        **more,
+    )
+
+
+def each_of(columns: str) -> str:
+    """SQL for the rows of a FROM, named `given`, from what `texts_of` has made; `columns` with their types.
+
+    The planner counts on ten rows, which is about what comes, and so finds what belongs to each by its key.
+    """
+    return f"unnest(%s::text[]) AS each CROSS JOIN jsonb_to_record(each::jsonb) AS given ({columns})"
+
+
+def texts_of(items: Sequence[object], names: Sequence[str]) -> list[str]:
+    """The attributes of these names of each item, as the parameter of `each_of`. Bytes become `bytea`."""
+    return [json.dumps({name: getattr(item, name) for name in names}, default=_plain) for item in items]
+
+
+def _plain(value: object) -> str:
+    return "\\x" + value.hex() if isinstance(value, bytes) else str(value)
 
 
 class _Within(Database):

@@ -14,15 +14,17 @@ How the three rules of `base.py` look in practice:
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import psycopg
+from psycopg.types.json import Json
 from pydantic import SecretStr
 
 from app.drivers.base import Driver, Provisioned, ResourceInfo, Snippet
 from app.errors import Retry
+from app.gathering import Gathering
 
 _MOST_CONNECTIONS: Final = 4
 
@@ -37,11 +39,21 @@ _TABLE = """
 _NEWER_COLUMN = "ALTER TABLE api_keys ADD COLUMN IF NOT EXISTS is_suspended boolean NOT NULL DEFAULT false"
 # Not unique: "insert or update" settles a race on one unique index, and two calls at once could collide on the other.
 _INDEX = "CREATE INDEX IF NOT EXISTS api_keys_digest ON api_keys (digest)"
-_WRITE_KEY = """
+# Of several resources at once. The terms hold for a resource's older keys as well.
+_WRITE_KEYS = """
+    WITH given AS (
+        SELECT * FROM jsonb_to_recordset(%s::jsonb) AS given (
+            uuid uuid, generation integer, digest bytea, plan text, requests_per_minute integer, is_suspended boolean
+        ) ORDER BY uuid
+    ), older AS (
+        UPDATE api_keys SET plan = given.plan, requests_per_minute = given.requests_per_minute FROM given
+        WHERE api_keys.uuid = given.uuid AND api_keys.generation <> given.generation
+    )
     INSERT INTO api_keys (uuid, generation, digest, plan, requests_per_minute, is_suspended)
-    VALUES (%s, %s, %s, %s, %s, %s)
-    ON CONFLICT (uuid, generation) DO UPDATE SET digest = excluded.digest, is_suspended = excluded.is_suspended"""
-_WRITE_TERMS = "UPDATE api_keys SET plan = %s, requests_per_minute = %s WHERE uuid = %s"
+    SELECT uuid, generation, digest, plan, requests_per_minute, is_suspended FROM given
+    ON CONFLICT (uuid, generation) DO UPDATE SET
+        digest = excluded.digest, is_suspended = excluded.is_suspended, plan = excluded.plan,
+        requests_per_minute = excluded.requests_per_minute"""
 
 
 class ApiKey(Driver):
@@ -63,17 +75,27 @@ class ApiKey(Driver):
         self._idle: list[psycopg.AsyncConnection] = []
         self._is_open = False
         self._room = asyncio.Semaphore(_MOST_CONNECTIONS)
+        # Those who wait for a key at the same time get theirs in one transaction: it costs hardly more than one's own.
+        self._keys: Gathering[Mapping[str, Any], None] = Gathering()
 
     async def provision(self, resource: ResourceInfo) -> Provisioned:
         # Provision, plan change and rotation are one thing here: this key works, on these terms. Yours may differ more.
         key = f"ak_{resource.uuid.hex}_{resource.generation}_{resource.secret(f'key-{resource.generation}')}"
-        digest = hashlib.sha256(key.encode()).digest()
-        terms = (resource.plan, self._requests_per_minute)
-        async with self._connection() as connection:
-            key_of = (resource.uuid, resource.generation, digest)
-            await connection.execute(_WRITE_KEY, (*key_of, *terms, resource.is_suspended))
-            await connection.execute(_WRITE_TERMS, (*terms, resource.uuid))
+        row = {
+            "uuid": str(resource.uuid),
+            "generation": resource.generation,
+            "digest": "\\x" + hashlib.sha256(key.encode()).hexdigest(),
+            "plan": resource.plan,
+            "requests_per_minute": self._requests_per_minute,
+            "is_suspended": resource.is_suspended,
+        }
+        await self._keys.ask(row, self._write, key=resource.uuid)
         return Provisioned(config={self._config_var: key})
+
+    async def _write(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[None]:
+        async with self._connection() as connection:
+            await connection.execute(_WRITE_KEYS, (Json(rows),))
+        return [None for _ in rows]
 
     async def change_plan(self, resource: ResourceInfo) -> Provisioned:
         return await self.provision(resource)

@@ -154,6 +154,11 @@ class Driver(ABC):
         """How much of the plan is used now; empty when there is nothing to measure."""
         return ()
 
+    @property
+    def can_tell_usage(self) -> bool:
+        """Whether there is anything to measure: where `usage` is written."""
+        return type(self).usage is not Driver.usage
+
     async def restrict(self, resource: ResourceInfo, *, read_only: bool) -> None:
         """Refuse writes (`read_only`) or allow them again, live. Only for drivers whose measures are `enforced`."""
 

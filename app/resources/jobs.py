@@ -78,8 +78,10 @@ async def _exchange(context: Context, uuid: UUID, code: str, *, is_late: bool) -
         record(session, uuid, now, "grant_exchanged", PROGRAM, "Authorized by Heroku", is_for_customer=False)
         if is_new:
             note_new_grant(context, session, uuid)
+        # After what Heroku and the customer wait for. Nobody could have asked before there was a token.
         if context.settings.heroku_webhooks:
             await context.queue.enqueue(session, "keep_webhook", uuid, at_most_one=True, priority=-2)
+        await context.queue.enqueue(session, "read_app", uuid, at_most_one=True, priority=-2)
 
     await keep(context, uuid, tokens, besides=note)
 

@@ -220,8 +220,8 @@ async def record_provisioned(context: Context, session: AsyncSession, resource: 
     context.watch.provisioned(resource.plan, (now - resource.created_at).total_seconds())
     text = f"Ready on the {resource.plan} plan"
     await tell(context, session, resource.uuid, now, "provisioned", PROGRAM, text, plan_after=resource.plan)
-    await measure_soon(context, session, resource.uuid)
-    await context.queue.enqueue(session, "read_app", resource.uuid, at_most_one=True, priority=-2)
+    if context.plans[resource.plan].driver.can_tell_usage:
+        await measure_soon(context, session, resource.uuid)
 
 
 async def measure_soon(context: Context, session: AsyncSession, uuid: UUID) -> None:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from app.app_log import PRIORITY
 from app.context import Context
+from app.database import each_of, texts_of
 from app.drivers.base import Provisioned, ResourceInfo
 from app.job_queue import enqueue_each_once
 from app.resources.config_values import ARRIVES_WITHIN
@@ -20,12 +21,12 @@ from app.resources.lifecycle import PROGRAM, check_declared
 from app.resources.models import State, purpose
 from app.telemetry import tracing
 
+_GIVEN: Final = """
+    uuid uuid, plan text, message text, config_sealed bytea, details_sealed bytea, has_config boolean,
+    has_usage boolean, traceparent text"""
 _RECORD: Final = f"""
     WITH made AS (
-        SELECT * FROM jsonb_to_recordset(%s::jsonb) AS given (
-            uuid uuid, plan text, message text, config_sealed bytea, details_sealed bytea, has_config boolean,
-            traceparent text
-        )
+        SELECT given.* FROM {each_of(_GIVEN)}
     ), ready AS (
         UPDATE resources SET
             state = '{State.PROVISIONED}', provisioned_at = %s, unsettled_since = NULL, service_plan = made.plan,
@@ -34,9 +35,12 @@ _RECORD: Final = f"""
             config_version = 1, pushed_version = 1, config_changed_at = %s,
             config_due_at = CASE WHEN has_config THEN %s::timestamptz END
         FROM made
-        WHERE resources.uuid = made.uuid AND resources.plan = made.plan AND state = '{State.PROVISIONING}'
+        -- The key finds the rows. Were these two plain comparisons, an index might be walked of all who have the plan, or
+        -- of all that are being provisioned, with every row that has left it since the last vacuum.
+        WHERE resources.uuid = made.uuid AND resources.plan IS NOT DISTINCT FROM made.plan
+            AND state IS NOT DISTINCT FROM '{State.PROVISIONING}'
             AND generation = 1 AND config_version = 0 AND suspended_at IS NULL AND refusal IS NULL
-        RETURNING resources.uuid, resources.plan, created_at, traceparent
+        RETURNING resources.uuid, resources.plan, created_at, has_usage, traceparent
     ), told AS (
         INSERT INTO events (resource_uuid, at, kind, actor, text, is_for_customer, plan_after)
         SELECT uuid, %s, 'provisioned', '{PROGRAM}', 'Ready on the ' || plan || ' plan', true, plan FROM ready
@@ -46,9 +50,9 @@ _RECORD: Final = f"""
     ), work AS (
         SELECT uuid, traceparent, job, priority, is_apart
         FROM ready CROSS JOIN (
-            VALUES ('measure_usage', -1, false), ('read_app', -2, false), ('write_log', {PRIORITY}, true)
+            VALUES ('measure_usage', -1, false), ('write_log', {PRIORITY}, true)
         ) AS jobs (job, priority, is_apart)
-        WHERE job <> 'write_log' OR %s::boolean
+        WHERE CASE job WHEN 'measure_usage' THEN has_usage ELSE %s::boolean END
     ), queued AS ({enqueue_each_once("work")})
     SELECT uuid, created_at FROM ready
 """  # noqa: S608 - made of constants of this file # nosec B608
@@ -64,15 +68,17 @@ class Made:
         message: of the driver, for the customer.
         config_sealed: and `details_sealed`: see `models.py`.
         has_config: whether there is anything that Heroku should have by and by.
+        has_usage: whether its driver can tell how much of it is used.
         traceparent: for the jobs.
     """
 
     uuid: UUID
     plan: str
     message: str | None
-    config_sealed: str = field(repr=False)
-    details_sealed: str = field(repr=False)
+    config_sealed: bytes = field(repr=False)
+    details_sealed: bytes = field(repr=False)
     has_config: bool
+    has_usage: bool
     traceparent: str | None
 
 
@@ -84,8 +90,8 @@ def made(context: Context, wanted: ResourceInfo, provisioned: Provisioned) -> Ma
     """
     check_declared(context, provisioned)
 
-    def sealed(secret: Any, value: Mapping[str, Any]) -> str:
-        return "\\x" + context.keys.seal(json.dumps(dict(value)), purpose(secret, wanted.uuid)).hex()
+    def sealed(secret: Any, value: Mapping[str, Any]) -> bytes:
+        return context.keys.seal(json.dumps(dict(value)), purpose(secret, wanted.uuid))
 
     return Made(
         uuid=wanted.uuid,
@@ -94,6 +100,7 @@ def made(context: Context, wanted: ResourceInfo, provisioned: Provisioned) -> Ma
         config_sealed=sealed("config", provisioned.config),
         details_sealed=sealed("details", provisioned.details),
         has_config=bool(provisioned.config),
+        has_usage=context.plans[wanted.plan].driver.can_tell_usage,
         traceparent=tracing.traceparent(),
     )
 
@@ -109,10 +116,10 @@ async def record(context: Context, all_made: Sequence[Made]) -> Sequence[bool]:
         Retry: the database is not available.
     """
     now, tells_apps = context.clock(), context.app_log.is_on
-    given = json.dumps([{name: getattr(one, name) for name in Made.__slots__} for one in all_made], default=str)
     async with context.database.statements() as connection:
         rows = await connection.exec_driver_sql(
-            _RECORD, (given, now, now, now, now + ARRIVES_WITHIN, now, now, tells_apps, tells_apps)
+            _RECORD,
+            (texts_of(all_made, Made.__slots__), now, now, now, now + ARRIVES_WITHIN, now, now, tells_apps, tells_apps),
         )
     ready: dict[UUID, datetime] = {row.uuid: row.created_at for row in rows}
     for one in all_made:

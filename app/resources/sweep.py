@@ -35,11 +35,13 @@ async def sweep(context: Context) -> None:
 
 
 async def enqueue_measurements(context: Context) -> None:
-    """A reading of every provisioned resource."""
+    """A reading of every provisioned resource whose driver can tell, or that is held to what one told before."""
+    can_tell = [plan.name for plan in context.plans.values() if plan.driver.can_tell_usage]
+    is_measured = Resource.plan.in_(can_tell) | Resource.over_quota_at.is_not(None) | Resource.read_only_at.is_not(None)
     last = UUID(int=0)
     while True:
         async with context.database.transaction() as session:
-            query = select(Resource.uuid).where(Resource.state == State.PROVISIONED, Resource.uuid > last)
+            query = select(Resource.uuid).where(Resource.state == State.PROVISIONED, is_measured, Resource.uuid > last)
             uuids = (await session.scalars(query.order_by(Resource.uuid).limit(_BATCH))).all()
             for uuid in uuids:
                 await context.queue.enqueue(session, "measure_usage", uuid, at_most_one=True, priority=-1)
