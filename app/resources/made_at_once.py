@@ -35,7 +35,7 @@ _RECORD: Final = f"""
             config_version = 1, pushed_version = 1, config_changed_at = %s,
             config_due_at = CASE WHEN has_config THEN %s::timestamptz END
         FROM made
-        -- The key finds the rows. Were these two plain comparisons, an index might be walked of all who have the plan, or
+        -- The key finds the rows. Were these plain comparisons, an index might be walked of all who have the plan, or
         -- of all that are being provisioned, with every row that has left it since the last vacuum.
         WHERE resources.uuid = made.uuid AND resources.plan IS NOT DISTINCT FROM made.plan
             AND state IS NOT DISTINCT FROM '{State.PROVISIONING}'
