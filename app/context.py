@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -77,6 +77,9 @@ class Context:
     being_read: dict[UUID, asyncio.Task[Any]] = field(default_factory=dict)
     # How this process gets tokens at this moment: see `resources/authorization.py`. The keys hold secrets.
     asking: dict[Hashable, asyncio.Future[Any]] = field(default_factory=dict, repr=False)
+
+
+ContextOpener = Callable[[Settings], AbstractAsyncContextManager[Context]]
 
 
 @asynccontextmanager

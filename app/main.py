@@ -4,14 +4,14 @@ import asyncio
 import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from app.context import Context, open_context
+from app.context import Context, ContextOpener, open_context
 from app.operations import exchanges, metrics
 from app.operators import sessions
 from app.resources.log_drain import Intake
@@ -31,7 +31,6 @@ _log = structlog.get_logger(__name__)
 _COLLECTED_AFTER: Final = (50_000, 20, 20)
 
 Companion = Callable[[Context], Coroutine[Any, Any, None]]
-ContextOpener = Callable[[Settings], AbstractAsyncContextManager[Context]]
 
 
 def create_app(settings: Settings, opener: ContextOpener = open_context, companion: Companion | None = None) -> FastAPI:

@@ -46,7 +46,7 @@ def build_worker(context: Context) -> procrastinate.App:
             "sweep": Periodic("* * * * *", lambda _: sweep(context)),
             "rotate_due": Periodic("* * * * *", lambda _: scheduled_rotation.rotate_due(context)),
             "measure": Periodic("*/5 * * * *", lambda _: enqueue_measurements(context)),
-            "batches": Periodic("* * * * * */3", lambda _: batch_work.work(context)),
+            "batches": Periodic("* * * * * */3", lambda _: batch_work.keep_working(context)),
             "retry_stalled": Periodic("* * * * * */10", partial(retry_stalled_jobs, silent_for=_LOST_AFTER)),
             "forget_limits": Periodic("* * * * *", lambda _: limit_storage.prune(context)),
             "webhooks": Periodic("* * * * *", lambda _: webhook_subscription.enqueue_looks(context)),

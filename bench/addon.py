@@ -3,8 +3,8 @@
 Everything but the price list and the manifest is what runs in production: the same processes, the same settings.
 """
 
-import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,8 @@ from fastapi import FastAPI
 
 from app.commands.terminal import clear_errors, settings_of_process
 from app.commands.web import serve
-from app.context import open_context
+from app.commands.worker import run
+from app.context import Context, open_context
 from app.drivers.api_key import ApiKey
 from app.main import create_app
 from app.manifest import read_manifest
@@ -48,8 +49,11 @@ def web_app() -> FastAPI:
     """The web application, for the server program."""
     settings = settings_of_process()
     companion = partial(run_worker, install_signal_handlers=False) if settings.worker_in_web else None
-    opener = partial(open_context, manifest=read_manifest(MANIFEST), price_list=price_list(settings))
-    return create_app(settings, opener, companion=companion)
+    return create_app(settings, _opened, companion=companion)
+
+
+def _opened(settings: Settings) -> AbstractAsyncContextManager[Context]:
+    return open_context(settings, manifest=read_manifest(MANIFEST), price_list=price_list(settings))
 
 
 @cli.command()
@@ -62,13 +66,7 @@ def web() -> None:
 @cli.command()
 def worker() -> None:
     """Do the background work."""
-
-    async def work(settings: Settings) -> None:
-        async with open_context(settings, manifest=read_manifest(MANIFEST), price_list=price_list(settings)) as context:
-            await run_worker(context)
-
-    with clear_errors():
-        asyncio.run(work(settings_of_process()))
+    run(_opened)
 
 
 if __name__ == "__main__":

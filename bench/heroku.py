@@ -9,6 +9,7 @@ import json
 import os
 import time
 from typing import Any
+from uuid import uuid4
 
 _pushes: list[tuple[str, float]] = []
 # A stand-in gives no real ones.
@@ -46,6 +47,8 @@ def _answer(method: str, path: str, body: bytes) -> Any:
             _pushes.append((path.split("/")[2], time.monotonic()))
             return json.loads(body)["config"]
         return []
+    if path.endswith("/webhooks"):
+        return {"id": str(uuid4())} if method == "POST" else []
     return {}
 
 

@@ -1,4 +1,4 @@
-"""How batches are worked through: a round every few seconds, by one worker at a time, a resource at a time.
+"""How batches are worked through: in rounds, by one worker at a time, a few resources at a time.
 
 What an action changes, the jobs it enqueues and the note that it has begun are one transaction: a crash loses nothing
 and repeats nothing. An item is over when nothing that was enqueued for its resource waits any more.
@@ -10,8 +10,10 @@ https://devcenter.heroku.com/articles/platform-api-reference#rate-limits
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import Any, Final
 from uuid import UUID
 
@@ -28,7 +30,7 @@ from app.operations.actions import ACTIONS
 from app.operations.batches import action_title, on_whose_word
 from app.operations.models import Batch, BatchItem, BatchState, ItemState
 from app.operators.roles import Actor
-from app.resources.lifecycle import PROGRAM, locked, record
+from app.resources.lifecycle import PROGRAM, record
 from app.resources.models import Resource, State
 from app.resources.traces import Event
 
@@ -36,19 +38,23 @@ _log = structlog.get_logger(__name__)
 
 # How many resources are under way at once, in all batches. One whose work waits longer, such as for a service that is
 # away, makes room for others meanwhile.
-IN_FLIGHT: Final = 25
+IN_FLIGHT: Final = 100
 _UNDER_WAY: Final = timedelta(minutes=5)
 # After that an item counts as failed, although its work is still tried.
 PATIENCE: Final = timedelta(hours=1)
 # So many failures one after the other are no accident: the batch pauses, and somebody has a look.
 MOST_FAILURES: Final = 20
-# Of each round, with which it begins resources. A round comes every three seconds.
-_ROUND: Final = timedelta(seconds=2)
+# The worker calls for rounds every three seconds.
+_ROUNDS: Final = timedelta(seconds=2.5)
+_PAUSE: Final = timedelta(milliseconds=250)
+# So many begin in one transaction. Until it is committed, customers wait who want to change one of these resources.
+_TOGETHER: Final = 8
 _MOST_AT_ONCE: Final = 1000
 _MINUTE: Final = timedelta(minutes=1)
 
 # What calls Heroku for no resource needs no pace.
-_CALLS_HEROKU: Final = Batch.action.not_in(("suspend", "resume"))
+_NEEDS_NO_PACE: Final = ("suspend", "resume")
+_CALLS_HEROKU: Final = Batch.action.not_in(_NEEDS_NO_PACE)
 # Jobs that no action asks for.
 _BESIDES: Final = ("measure_usage", "read_app", "keep_webhook", "handle_webhooks")
 _PLAN_WENT_BACK: Final = "plan_change_failed"
@@ -57,59 +63,115 @@ _FAILURES: Final = ("given_up", "job_skipped", "rotation_failed", _PLAN_WENT_BAC
 _LOCK: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('batches'))")
 
 
-async def work(context: Context) -> None:
-    """One round: note what became of what has begun, begin what there is room for, end what is done."""
-    deadline = asyncio.get_running_loop().time() + _ROUND.total_seconds()
+class _Begun(Enum):
+    """How an attempt to begin has ended."""
+
+    SOME = auto()
+    NOTHING = auto()
+    """There is nothing to begin with now, or another worker is at it."""
+    NO_ROOM = auto()
+    """As many as may be are under way."""
+
+
+async def keep_working(context: Context) -> None:
+    """Rounds until it is the next ones' turn: where many are under way, some of them end every moment."""
+    deadline = _now() + _ROUNDS.total_seconds()
+    while True:
+        is_worth_while = await work(context, deadline)
+        if not is_worth_while or _now() > deadline:
+            return
+        await asyncio.sleep(_PAUSE.total_seconds())
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def work(context: Context, deadline: float | None = None) -> bool:
+    """One round: note what became of what has begun, begin what there is room for, end what is done.
+
+    Args:
+        context: as everywhere.
+        deadline: by the clock of the event loop; nothing begins after it.
+
+    Returns:
+        whether there was no room for more: another round is worth while soon.
+    """
+    begun = _Begun.NOTHING
     try:
         await _note_outcomes(context)
         await _pause_forsaken(context)
-        while await _begin_next(context) and asyncio.get_running_loop().time() < deadline:
-            pass
+        while (begun := await _begin_some(context)) is _Begun.SOME:
+            if deadline is not None and _now() > deadline:
+                break
         await _end_done(context)
     except Retry as retry:
         _log.warning("batches wait", reason=str(retry))
+        return False
+    return begun is _Begun.NO_ROOM
 
 
-async def _begin_next(context: Context) -> bool:
-    """Begin with one resource; False if there is none to begin with now, or another worker is at it."""
+async def _begin_some(context: Context) -> _Begun:
+    """Begin with a few resources of one batch, in one transaction."""
     async with context.database.transaction() as session:
         if not await session.scalar(_LOCK):
-            return False
-        batch = await _next_batch(context, session)
-        if batch is None:
-            return False
+            return _Begun.NOTHING
+        now = context.clock()
+        room = IN_FLIGHT - await _under_way(session, now)
+        if room <= 0:
+            return _Begun.NO_ROOM
+        left = context.settings.batch_per_minute - await begun_lately(session, now)
+        may_begin = _may_begin(may_call_heroku=left > 0)
+        number = await session.scalar(select(func.count()).select_from(Batch).where(*may_begin))
+        batch = await _next_batch(session, may_begin)
+        if not number or batch is None:
+            return _Begun.NOTHING
         try:
             actor = await on_whose_word(session, batch)
         except Refused as refused:
             _pause(context, session, batch, refused.message)
-            return True
-        waiting = (BatchItem.batch_id == batch.id, BatchItem.state == ItemState.WAITING)
-        uuid = (
-            await session.scalars(
-                select(BatchItem.resource_uuid).where(*waiting).order_by(BatchItem.resource_uuid).limit(1)
-            )
-        ).one()
-        outcome = await _begin(context, session, batch, actor, uuid)
-        of_item = (BatchItem.batch_id == batch.id, BatchItem.resource_uuid == uuid)
-        await session.execute(update(BatchItem).where(*of_item).values(outcome))
-    return True
+            return _Begun.SOME
+        most = min(max(room // number, 1), _TOGETHER, _TOGETHER if batch.action in _NEEDS_NO_PACE else left)
+        uuids = await _take(session, batch, most)
+        for uuid in uuids:
+            outcome = await _begin(context, session, batch, actor, uuid)
+            of_item = (BatchItem.batch_id == batch.id, BatchItem.resource_uuid == uuid)
+            await session.execute(update(BatchItem).where(*of_item).values(outcome))
+    return _Begun.SOME if uuids else _Begun.NOTHING
 
 
-async def _next_batch(context: Context, session: AsyncSession) -> Batch | None:
-    """The running batch with the fewest resources under way of which one may begin now."""
-    now = context.clock()
-    begun = BatchItem.state == ItemState.BEGUN
-    under_way = await session.scalar(select(func.count()).where(begun, BatchItem.begun_at > now - _UNDER_WAY))
-    if (under_way or 0) >= IN_FLIGHT:
-        return None
-    conditions: list[ColumnElement[bool]] = [
-        Batch.state == BatchState.RUNNING,
-        exists().where(BatchItem.batch_id == Batch.id, BatchItem.state == ItemState.WAITING),
-    ]
-    if await begun_lately(session, now) >= context.settings.batch_per_minute:
-        conditions.append(~_CALLS_HEROKU)
-    of_batch = select(func.count()).where(BatchItem.batch_id == Batch.id, begun).correlate(Batch).scalar_subquery()
-    query = select(Batch).where(*conditions).order_by(of_batch, Batch.created_at).limit(1)
+async def _take(session: AsyncSession, batch: Batch, most: int) -> Sequence[UUID]:
+    """The next ones, but for those that somebody is changing: nobody else is in the way of one, or waits for it.
+
+    From here on nobody else changes them, and what is read of them is what they are.
+    """
+    query = (
+        select(BatchItem.resource_uuid)
+        .join(Resource, Resource.uuid == BatchItem.resource_uuid)
+        .where(BatchItem.batch_id == batch.id, BatchItem.state == ItemState.WAITING)
+        .order_by(BatchItem.resource_uuid)
+        .limit(most)
+        .with_for_update(of=Resource, key_share=True, skip_locked=True)
+    )
+    return (await session.scalars(query)).all()
+
+
+async def _under_way(session: AsyncSession, now: datetime) -> int:
+    begun = (BatchItem.state == ItemState.BEGUN, BatchItem.begun_at > now - _UNDER_WAY)
+    return int(await session.scalar(select(func.count()).where(*begun)) or 0)
+
+
+def _may_begin(*, may_call_heroku: bool) -> list[ColumnElement[bool]]:
+    """Of which batches a resource may begin now."""
+    has_more = exists().where(BatchItem.batch_id == Batch.id, BatchItem.state == ItemState.WAITING)
+    return [Batch.state == BatchState.RUNNING, has_more, *([] if may_call_heroku else [~_CALLS_HEROKU])]
+
+
+async def _next_batch(session: AsyncSession, may_begin: Sequence[ColumnElement[bool]]) -> Batch | None:
+    """The one with the fewest resources under way."""
+    begun = (BatchItem.batch_id == Batch.id, BatchItem.state == ItemState.BEGUN)
+    of_batch = select(func.count()).where(*begun).correlate(Batch).scalar_subquery()
+    query = select(Batch).where(*may_begin).order_by(of_batch, Batch.created_at).limit(1)
     return await session.scalar(query.with_for_update(of=Batch))
 
 
@@ -126,8 +188,6 @@ async def _begin(context: Context, session: AsyncSession, batch: Batch, actor: A
     if action is None:
         return _failed(now, "This action does not exist any more.")
     order = Order(actor=actor, reason=batch.reason, parameters=batch.parameters)
-    # From here on nobody else changes the resource, and what is read of it is what it is.
-    await locked(session, uuid)
     within = replace(context, database=context.database.within(session), queue=context.queue.for_many())
     try:
         said = await perform(within, action, uuid, order)

@@ -196,6 +196,6 @@ async def _note_failure(context: Context, name: str, uuid: UUID, error: str, *, 
 
 async def _note_success(context: Context, uuid: UUID) -> None:
     had_trouble = or_(Resource.failures > 0, Resource.unauthorized_at.is_not(None))
-    async with context.database.transaction() as session:
-        values = {"failures": 0, "unauthorized_at": None}
-        await session.execute(update(Resource).where(Resource.uuid == uuid, had_trouble).values(values))
+    forget = update(Resource).where(Resource.uuid == uuid, had_trouble).values(failures=0, unauthorized_at=None)
+    async with context.database.statements() as connection:
+        await connection.execute(forget)

@@ -108,7 +108,7 @@ async def test_it_begins_with_nothing_between_the_disabling_and_the_pause(key_ri
     panel, batch_id = begun
     await accounts.disable(key_rig.context, MACHINE, await operator_of(key_rig, panel))
     monkeypatch.setattr(batch_work, "IN_FLIGHT", 9)
-    assert await batch_work._begin_next(key_rig.context)
+    assert await batch_work._begin_some(key_rig.context) is batch_work._Begun.SOME
     state, _, counts = await look(key_rig, batch_id)
     assert (state, counts) == (BatchState.PAUSED, {"begun": 2, "waiting": 2})
 

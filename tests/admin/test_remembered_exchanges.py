@@ -237,7 +237,7 @@ async def test_what_is_noted_last_is_written_when_the_program_stops(make_rig):
 async def test_while_the_database_is_away_exchanges_wait(key_rig: Rig, monkeypatch):
     key_rig.context.exchanges.note(said())
     await key_rig.context.database.close()
-    monkeypatch.setattr(key_rig.context.database, "_engine", unreachable())
+    monkeypatch.setattr(key_rig.context.database, "_autocommit", unreachable())
     with pytest.raises(Exception, match="not available"):
         await exchanges.write(key_rig.context)
     monkeypatch.undo()

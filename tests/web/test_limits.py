@@ -56,7 +56,8 @@ def statements_of(rig: Rig) -> list[str]:
     def note(_connection, _cursor, statement, *_):
         said.append(statement)
 
-    event.listen(rig.context.database._engine.sync_engine, "before_cursor_execute", note)
+    for engine in (rig.context.database._engine, rig.context.database._autocommit):
+        event.listen(engine.sync_engine, "before_cursor_execute", note)
     return said
 
 
