@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -23,15 +23,18 @@ from app.heroku_answers import (
     AddonInfo,
     Attachment,
     Subscription,
+    Tokens,
     json_of,
     list_of,
     message_of,
     next_page,
     retry_after,
     token_text,
+    tokens_of,
     uuid_of,
     words,
 )
+from app.outgoing import certificates
 from app.telemetry.watch import Watch
 
 _log = structlog.get_logger(__name__)
@@ -40,19 +43,8 @@ _TIMEOUT = httpx2.Timeout(10.0, connect=5.0)
 # Those bound each step; this bounds the whole call, also when an answer trickles. Shorter than a lease in `tokens.py`.
 _LONGEST_CALL = timedelta(seconds=20)
 _PLATFORM_API = {"Accept": "application/vnd.heroku+json; version=3"}
-# OAuth lets the life of a token go untold. The grant is spent by then, so the token must not be thrown away for it.
-_UNTOLD_LIFE = timedelta(hours=1)
 # What may be remembered of an answer's body, where it is a text or a number.
 _READABLE = ("id", "message", "error", "state", "expires_in")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
-    """What the token endpoint answers: the access token's life, and a refresh token, which may be a new one."""
-
-    access_token: str = field(repr=False)
-    refresh_token: str | None = field(repr=False)
-    expires_in: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +82,11 @@ class Heroku:
         self._note_exchange = note
         self._watch = watch if watch is not None else Watch()
         self._client = httpx2.AsyncClient(
-            transport=transport, timeout=_TIMEOUT, follow_redirects=False, headers={"User-Agent": "addon/1.0"}
+            verify=certificates(),
+            transport=transport,
+            timeout=_TIMEOUT,
+            follow_redirects=False,
+            headers={"User-Agent": "addon/1.0"},
         )
 
     async def close(self) -> None:
@@ -224,16 +220,7 @@ class Heroku:
         data = {**form, "client_secret": self._client_secret}
         secrets = [value for name, value in data.items() if name != "grant_type"]
         about = None if uuid is None else _Call(uuid=uuid, request={"grant_type": form["grant_type"]}, secrets=secrets)
-        answer = await self._call("POST", f"{self._id_url}/oauth/token", about, data=data)
-        try:
-            refresh_token, seconds = answer.get("refresh_token"), answer.get("expires_in")
-            return Tokens(
-                access_token=token_text(answer["access_token"]),
-                refresh_token=None if refresh_token is None else token_text(refresh_token),
-                expires_in=_UNTOLD_LIFE if seconds is None else timedelta(seconds=int(seconds)),
-            )
-        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
-            raise Retry("Heroku's token endpoint answered something that is not a token") from None
+        return tokens_of(await self._call("POST", f"{self._id_url}/oauth/token", about, data=data))
 
     async def _call(self, method: str, url: str, about: _Call | None, **how: Any) -> Any:
         """One request. The answer's JSON on success, None for an empty body."""

@@ -9,10 +9,12 @@ from uuid import UUID
 
 import httpx2
 
-from app.errors import Refused
+from app.errors import Refused, Retry
 
 _LONGEST_WAIT: Final = timedelta(hours=1)
 _LONGEST_WORDS: Final = 254
+# OAuth lets the life of a token go untold. The grant is spent by then, so the token must not be thrown away for it.
+_UNTOLD_LIFE: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,32 @@ class Subscription:
     include: frozenset[str]
     level: str
     id: UUID | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """What the token endpoint answers: the access token's life, and a refresh token, which may be a new one."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    expires_in: timedelta
+
+
+def tokens_of(answer: Any) -> Tokens:
+    """Of the token endpoint.
+
+    Raises:
+        Retry: it is something else.
+    """
+    try:
+        refresh_token, seconds = answer.get("refresh_token"), answer.get("expires_in")
+        return Tokens(
+            access_token=token_text(answer["access_token"]),
+            refresh_token=None if refresh_token is None else token_text(refresh_token),
+            expires_in=_UNTOLD_LIFE if seconds is None else timedelta(seconds=int(seconds)),
+        )
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
+        raise Retry("Heroku's token endpoint answered something that is not a token") from None
 
 
 def token_text(value: object) -> str:

@@ -52,8 +52,8 @@ def create_app(settings: Settings, opener: ContextOpener = open_context, compani
             if beside is not None:
                 beside.add_done_callback(_stop_if_it_died)
             # What is loaded now stays: the collector need not look at it again and again. Nor at each few hundred
-            # objects of a request: most of them are gone by then.
-            gc.collect()
+            # objects of a request: most of them are gone by then. To collect first takes a tenth of a second, and there
+            # is nothing to be found yet.
             gc.freeze()
             gc.set_threshold(*_COLLECTED_AFTER)
             yield

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 import uvicorn
 
-from app.commands.terminal import clear_errors
+from app.commands.process import clear_errors
 from app.conformance import page as conformance_page
 from app.conformance.command_line import conform_command
 from app.conformance.options import Options as ConformOptions

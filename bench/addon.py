@@ -5,23 +5,20 @@ Everything but the price list and the manifest is what runs in production: the s
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 import typer
 from fastapi import FastAPI
 
-from app.commands.terminal import clear_errors, settings_of_process
+from app.commands.process import clear_errors, settings_of_process
 from app.commands.web import serve
-from app.commands.worker import run
 from app.context import Context, open_context
 from app.drivers.api_key import ApiKey
 from app.main import create_app
 from app.manifest import read_manifest
 from app.plans import Plan, by_name
 from app.settings import Settings
-from app.worker import run_worker
 
 MANIFEST: Final = Path(__file__).parent / "addon-manifest.json"
 
@@ -48,8 +45,7 @@ def price_list(settings: Settings) -> Mapping[str, Plan]:
 def web_app() -> FastAPI:
     """The web application, for the server program."""
     settings = settings_of_process()
-    companion = partial(run_worker, install_signal_handlers=False) if settings.worker_in_web else None
-    return create_app(settings, _opened, companion=companion)
+    return create_app(settings, _opened)
 
 
 def _opened(settings: Settings) -> AbstractAsyncContextManager[Context]:
@@ -66,6 +62,8 @@ def web() -> None:
 @cli.command()
 def worker() -> None:
     """Do the background work."""
+    from app.commands.worker import run  # noqa: PLC0415 - web processes do without it
+
     run(_opened)
 
 

@@ -9,7 +9,8 @@ from typing import Annotated, Final
 
 import typer
 
-from app.commands.terminal import As, Reason, Which, clear_errors, in_context, who
+from app.commands.process import clear_errors
+from app.commands.terminal import As, Reason, Which, in_context, who
 from app.context import Context
 from app.errors import Refused
 from app.operations.action import Order

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
-from app.commands.terminal import clear_errors, settings_of_process
+from app.commands.process import clear_errors, settings_of_process
 from app.context import open_context
 from app.operations.reencrypt import count_rows
 from app.operations.reencrypt import reencrypt as reencrypt_rows

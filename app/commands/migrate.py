@@ -9,7 +9,7 @@ from alembic import command as alembic
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from app.commands.terminal import clear_errors
+from app.commands.process import clear_errors
 from app.log import configure_logging
 from app.settings import read_database_url
 

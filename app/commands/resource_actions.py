@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from app.commands.terminal import As, Reason, Which, clear_errors, in_context, visible, who
+from app.commands.process import clear_errors, visible
+from app.commands.terminal import As, Reason, Which, in_context, who
 from app.context import Context
 from app.errors import Refused
 from app.operations.action import Action, Order, clean_reason, need_name, offer, perform

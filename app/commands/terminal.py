@@ -1,36 +1,32 @@
-"""How commands speak: tables for people, JSON for scripts, one sentence for what went wrong; and who types."""
+"""How operators' commands speak: tables for people, JSON for scripts; and who types."""
 
 import asyncio
-import contextlib
 import getpass
 import json
 import logging
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 import typer
-from psycopg.errors import UndefinedTable
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from app.commands.process import clear_errors, visible
 from app.context import Context, open_context
-from app.encryption import WrongKeyError
-from app.errors import Gone, Refused, Retry
+from app.errors import Refused
 from app.log import configure_logging
-from app.manifest import BadManifestError
 from app.operations import exchanges
 from app.operators import accounts
 from app.operators.roles import Actor, Role
-from app.settings import BadSettingsError, Settings, read_settings
+from app.settings import read_settings
 
 T = TypeVar("T")
 
@@ -47,47 +43,6 @@ As = Annotated[
         "--as", envvar="OPERATOR", help="The operator you are, by e-mail; default: this machine's account, as owner."
     ),
 ]
-
-
-@contextlib.contextmanager
-def clear_errors(*more: type[Exception]) -> Iterator[None]:
-    """What an operator can mend is one sentence, not a traceback. `more` are further kinds whose text is one."""
-    kinds: tuple[type[Exception], ...] = (BadSettingsError, BadManifestError, WrongKeyError, Refused, *more)
-    try:
-        yield
-    except kinds as error:
-        sentence = str(error)
-    except Gone:
-        sentence = "There is no such resource, or it has been deprovisioned."
-    except Retry as error:
-        sentence = f"{error}: {_first_line(error.__cause__)}" if error.__cause__ else str(error)
-    except OperationalError as error:
-        sentence = f"The database is not available: {_first_line(error.orig)}"
-    except ProgrammingError as error:
-        if not isinstance(error.orig, UndefinedTable):
-            raise
-        sentence = "The database has no tables yet. Run: python -m app migrate"
-    else:
-        return
-    typer.secho(visible(sentence), err=True, fg="red")
-    raise typer.Exit(1)
-
-
-def visible(words: str) -> str:
-    """Text that may come from outside, such as a customer's address, without the codes that a terminal obeys."""
-    return "".join(c if c.isprintable() else " " for c in words)
-
-
-def _first_line(error: BaseException | None) -> str:
-    """What the database said, without the advice that follows."""
-    return str(getattr(error, "orig", error)).partition("\n")[0]
-
-
-def settings_of_process() -> Settings:
-    """The settings of a process that serves, whose log goes where they say."""
-    settings = read_settings()
-    configure_logging(settings.log_format)
-    return settings
 
 
 def in_context(work: Callable[[Context], Awaitable[T]]) -> T:

@@ -8,7 +8,7 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 
-from app.commands.terminal import clear_errors, settings_of_process
+from app.commands.process import clear_errors, settings_of_process
 from app.context import open_context
 from app.main import Companion, create_app
 from app.settings import Settings

@@ -2,7 +2,7 @@
 
 import uvloop
 
-from app.commands.terminal import clear_errors, settings_of_process
+from app.commands.process import clear_errors, settings_of_process
 from app.context import ContextOpener, open_context
 from app.settings import Settings
 from app.worker import run_worker

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from app.drivers.base import Driver, LogLine, Measure, Provisioned, ResourceInfo, Snippet
 from app.drivers.webhook_wire import WebhookError, checked_secrets, checked_url, encode, post, wait_asked_for
 from app.errors import Refused, Retry
+from app.outgoing import certificates
 
 Verb = Literal[
     "provision",
@@ -136,6 +137,7 @@ class Webhook(Driver):
 
     async def open(self) -> None:
         self._client = httpx2.AsyncClient(
+            verify=certificates(),
             transport=self._transport,
             timeout=self._timeout.total_seconds(),
             follow_redirects=False,  # a signed body with a secret goes to one address only

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
 from app.errors import AddonError, Gone, Refused, Retry, Unauthorized
-from app.heroku import Tokens
+from app.heroku_answers import Tokens
 from app.resources.lifecycle import HEROKU, locked, record
 from app.resources.models import Resource
 
