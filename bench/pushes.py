@@ -23,11 +23,12 @@ import typer
 from app.context import open_context
 from app.encryption import KeyRing
 from app.manifest import read_manifest
-from app.operations import batches
+from app.operations import batch_work, batches
 from app.operations.actions import ACTIONS
 from app.operators.roles import Actor, Role
 from app.resources.models import purpose
 from app.settings import read_settings
+from app.worker import CONCURRENCY
 from bench import asking
 from bench.addon import MANIFEST, price_list
 from bench.contestants import ENCRYPTION_KEY, Running, answering, ours, settings_of
@@ -41,7 +42,9 @@ LATENCY_MS: Final = 50
 _FASTEST: Final = "10000"
 _HOW: Final = (
     "`batches new '{query}' --action rotate` finds {number:,} resources; `BATCH_PER_MINUTE` is as high as it goes."
-    " Heroku is a stand-in that answers after 50 ms. Meanwhile another customer provisions, again and again."
+    " Heroku is a stand-in that answers after 50 ms. Meanwhile another customer provisions, again and again. *What is"
+    " permitted* is what the stand-in's latency and the jobs of all workers at once (8 each) would come to if nothing"
+    " else took any time."
 )
 # Those who provision meanwhile are on the other plan.
 _QUERY: Final = "state:provisioned plan:basic"
@@ -82,6 +85,7 @@ def measure(server: Server, *, number: int, workers: Sequence[int]) -> Section:
         [
             str(count),
             words(storm.rate),
+            words(storm.rate / _permitted(count)),
             words(storm.last_s),
             words(storm.worker_mb),
             str(storm.calm_ms),
@@ -89,9 +93,22 @@ def measure(server: Server, *, number: int, workers: Sequence[int]) -> Section:
         ]
         for count, storm in storms.items()
     ]
-    head = ["workers", "pushes a second", "last app after s", "MB each worker", "provision before, ms", "during it, ms"]
+    head = [
+        "workers",
+        "pushes a second",
+        "of what is permitted",
+        "last app after s",
+        "MB each worker",
+        "provision before, ms",
+        "during it, ms",
+    ]
     text = [_HOW.format(query=_QUERY, number=number)]
     return Section("pushes", "Config pushes", text, [Table(head, rows)])
+
+
+def _permitted(workers: int) -> float:
+    """Pushes a second, if nothing took any time but Heroku's answer to each."""
+    return min(workers * CONCURRENCY, batch_work.IN_FLIGHT) * 1000 / LATENCY_MS
 
 
 def _storm(server: Server, number: int, workers: int) -> Storm:
