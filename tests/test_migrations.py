@@ -69,6 +69,17 @@ def test_they_make_everything_from_nothing_and_undo_it_without_a_trace(empty: st
     assert things(empty) == first
 
 
+def test_nobody_is_notified_of_a_job(empty: str):
+    alembic.upgrade(CONFIG, "head")
+    with psycopg.connect(libpq(empty), autocommit=True) as listener, psycopg.connect(libpq(empty)) as connection:
+        listener.execute("LISTEN procrastinate_any_queue_v1")
+        connection.execute("INSERT INTO procrastinate_jobs (queue_name, task_name) VALUES ('resources', 'settle')")
+        connection.commit()
+        connection.execute("NOTIFY procrastinate_any_queue_v1, 'this alone'")
+        connection.commit()
+        assert [heard.payload for heard in listener.notifies(timeout=10, stop_after=1)] == ["this alone"]
+
+
 def test_to_run_them_again_changes_nothing(empty: str):
     alembic.upgrade(CONFIG, "head")
     first = things(empty)

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from workshop import Workshop
 
 from app.errors import Refused
+from app.resources.models import Resource
 from app.resources.sweep import enqueue_measurements
 from app.resources.traces import Reading
 from app.resources.usage import GRACE, MEMORY
@@ -140,3 +141,21 @@ async def test_two_measurements_at_one_time_make_one_reading(shop_rig: Rig):
     assert await shop_rig.jobs() == []
     async with shop_rig.context.database.transaction() as session:
         assert await session.scalar(select(func.count()).select_from(Reading)) == 1
+
+
+async def test_of_what_no_driver_can_measure_there_is_nothing_to_be_done(key_rig: Rig):
+    _, addon = await install(key_rig, "test")
+    jobs = [name for name, _ in await key_rig.jobs()]
+    assert "provision_service" in jobs or "exchange_grant" in jobs
+    assert "measure_usage" not in jobs
+    await key_rig.work()
+    await enqueue_measurements(key_rig.context)
+    assert await key_rig.jobs() == []
+
+    async with key_rig.context.database.transaction() as session:
+        resource = await session.get_one(Resource, UUID(addon.id))
+        resource.over_quota_at = resource.read_only_at = key_rig.clock()
+    await enqueue_measurements(key_rig.context)
+    assert [name for name, _ in await key_rig.jobs()] == ["measure_usage"]
+    await key_rig.work()
+    assert (await key_rig.resource(addon.id)).read_only_at is None
