@@ -69,7 +69,7 @@ async def test_a_process_that_is_not_heard_of_is_not_counted(measured: Rig):
     async with metrics.being_counted(measured.context, "worker"):
         lines = await scrape(measured)
         assert lines.sum("addon_processes", kind="worker") == 1
-        assert lines.sum("addon_database_connections_most", kind="worker") == 6
+        assert lines.sum("addon_database_connections_most", kind="worker") == 8
         measured.clock.forward(seconds=40)
         assert (await scrape(measured)).sum("addon_processes", kind="worker") == 0
     async with measured.context.database.transaction() as session:
