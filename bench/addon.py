@@ -1,4 +1,4 @@
-"""The add-on as it is measured: the whole of it, selling API keys. `python -m bench.addon web`, or `worker`.
+"""The add-on as it is measured: the whole of it, selling API keys.
 
 Everything but the price list and the manifest is what runs in production: the same processes, the same settings.
 """
@@ -8,11 +8,10 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
-import typer
 from fastapi import FastAPI
 
 from app.commands.process import clear_errors, settings_of_process
-from app.commands.web import serve
+from app.commands.web import companion, serve
 from app.context import Context, open_context
 from app.drivers.api_key import ApiKey
 from app.main import create_app
@@ -21,8 +20,6 @@ from app.plans import Plan, by_name
 from app.settings import Settings
 
 MANIFEST: Final = Path(__file__).parent / "addon-manifest.json"
-
-cli = typer.Typer(add_completion=False)
 
 
 def price_list(settings: Settings) -> Mapping[str, Plan]:
@@ -45,27 +42,21 @@ def price_list(settings: Settings) -> Mapping[str, Plan]:
 def web_app() -> FastAPI:
     """The web application, for the server program."""
     settings = settings_of_process()
-    return create_app(settings, _opened)
+    return create_app(settings, _opened, companion=companion(settings))
 
 
 def _opened(settings: Settings) -> AbstractAsyncContextManager[Context]:
     return open_context(settings, manifest=read_manifest(MANIFEST), price_list=price_list(settings))
 
 
-@cli.command()
 def web() -> None:
     """Answer on PORT, in WEB_CONCURRENCY processes."""
     with clear_errors():
         serve("bench.addon:web_app", host="127.0.0.1", port=settings_of_process().port)
 
 
-@cli.command()
 def worker() -> None:
     """Do the background work."""
     from app.commands.worker import run  # noqa: PLC0415 - web processes do without it
 
     run(_opened)
-
-
-if __name__ == "__main__":
-    cli()

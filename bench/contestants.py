@@ -65,7 +65,7 @@ def ours(server: Server, processes: int, *, database: str = "", **more: str) -> 
         server.make(database)
     port = free_port()
     environment = settings_of(server.url(database), port, processes=processes, **more)
-    command = [sys.executable, "-m", "bench.addon", "web"]
+    command = [sys.executable, "-m", "bench.launch", "web"]
     with answering(command, environment, port, server.folder / f"{database}.log") as process:
         yield Running(port, process, database, "resources")
 

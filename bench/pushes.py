@@ -123,7 +123,7 @@ def _storm(server: Server, number: int, workers: int) -> Storm:
         _fill(url, web, number)
         environment = settings_of(url, free_port()) | settings
         http = stack.enter_context(httpx2.Client(timeout=_TIMEOUT_SECONDS, trust_env=False))
-        command = [sys.executable, "-m", "bench.addon", "worker"]
+        command = [sys.executable, "-m", "bench.launch", "worker"]
         log = server.folder / f"{database}-worker.log"
         pids = [stack.enter_context(started(command, environment, log=log)).pid for _ in range(workers)]
         _wait_for_workers(url, workers)

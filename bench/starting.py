@@ -24,7 +24,9 @@ _HOW: Final = (
     "One web process (`WEB_CONCURRENCY=1`). The first answer is a 200 from `/health/live`, which needs the whole"
     " program and an open database. Memory is what is this process's own, and its part of what it shares with others."
 )
-_IMPORT: Final = "import time; begun = time.process_time(); import bench.addon; print(time.process_time() - begun)"
+_IMPORT: Final = (
+    "import gc, time; begun = time.process_time(); gc.disable(); import bench.addon; print(time.process_time() - begun)"
+)
 _CONNECTIONS: Final = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
 
 
@@ -71,7 +73,7 @@ async def _first_answer(server: Server, url: str) -> tuple[float, float]:
     port = free_port()
     greeting = asking.page("/health/live")
     begun_at = time.perf_counter()
-    command = [sys.executable, "-m", "bench.addon", "web"]
+    command = [sys.executable, "-m", "bench.launch", "web"]
     with started(command, settings_of(url, port), log=server.folder / "starting.log") as process:
         while not await _is_answered(port, greeting):
             if time.perf_counter() - begun_at > _PATIENCE_SECONDS:

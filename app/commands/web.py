@@ -56,10 +56,13 @@ def serve(factory: str, *, host: str, port: int) -> None:
 def web_app() -> FastAPI:
     """The web application of this environment, for the server program: it makes one in every process."""
     settings = settings_of_process()
-    return create_app(settings, companion=_worker() if settings.worker_in_web else None)
+    return create_app(settings, companion=companion(settings))
 
 
-def _worker() -> Companion:
+def companion(settings: Settings) -> Companion | None:
+    """The worker, if it is to run beside the web."""
+    if not settings.worker_in_web:
+        return None
     from app.worker import run_worker  # noqa: PLC0415 - most web processes never need it, nor the memory it takes
 
     return partial(run_worker, install_signal_handlers=False)
