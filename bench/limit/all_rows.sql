@@ -18,7 +18,5 @@ WITH resource AS (
   SELECT uuid, 1, sha256(uuid::text::bytea), 'basic', 60 FROM resource
 )
 SELECT procrastinate_defer_jobs_v1(ARRAY[
-  ROW('resources', 'exchange_grant', 0, uuid::text, NULL, jsonb_build_object('uuid', uuid), NULL),
-  ROW('resources', 'measure_usage', -1, uuid::text, 'measure_usage:' || uuid, jsonb_build_object('uuid', uuid), NULL),
-  ROW('resources', 'read_app', -2, uuid::text, 'read_app:' || uuid, jsonb_build_object('uuid', uuid), NULL)
+  ROW('resources', 'exchange_grant', 0, uuid::text, NULL, jsonb_build_object('uuid', uuid), NULL)
 ]::procrastinate_job_to_defer_v1[]) FROM resource;
