@@ -24,14 +24,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
 from app.errors import Gone, Refused, Retry
-from app.job_queue import has_work
 from app.operations.action import Order, perform
 from app.operations.actions import ACTIONS
+from app.operations.batch_outcomes import begun_items, outcome_of
 from app.operations.batches import action_title, on_whose_word
 from app.operations.models import Batch, BatchItem, BatchState, ItemState
 from app.operators.roles import Actor
 from app.resources.lifecycle import PROGRAM, record
-from app.resources.models import Resource, State
+from app.resources.models import Resource
 from app.resources.traces import Event
 
 _log = structlog.get_logger(__name__)
@@ -40,8 +40,6 @@ _log = structlog.get_logger(__name__)
 # away, makes room for others meanwhile.
 IN_FLIGHT: Final = 100
 _UNDER_WAY: Final = timedelta(minutes=5)
-# After that an item counts as failed, although its work is still tried.
-PATIENCE: Final = timedelta(hours=1)
 # So many failures one after the other are no accident: the batch pauses, and somebody has a look.
 MOST_FAILURES: Final = 20
 # The worker calls for rounds every three seconds.
@@ -49,16 +47,11 @@ _ROUNDS: Final = timedelta(seconds=2.5)
 _PAUSE: Final = timedelta(milliseconds=250)
 # So many begin in one transaction. Until it is committed, customers wait who want to change one of these resources.
 _TOGETHER: Final = 8
-_MOST_AT_ONCE: Final = 1000
 _MINUTE: Final = timedelta(minutes=1)
 
 # What calls Heroku for no resource needs no pace.
 _NEEDS_NO_PACE: Final = ("suspend", "resume")
 _CALLS_HEROKU: Final = Batch.action.not_in(_NEEDS_NO_PACE)
-# Jobs that no action asks for.
-_BESIDES: Final = ("measure_usage", "read_app", "keep_webhook", "handle_webhooks")
-_PLAN_WENT_BACK: Final = "plan_change_failed"
-_FAILURES: Final = ("given_up", "job_skipped", "rotation_failed", _PLAN_WENT_BACK)
 
 _LOCK: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('batches'))")
 
@@ -215,8 +208,8 @@ async def _note_outcomes(context: Context) -> None:
         now = context.clock()
         failed_in: set[UUID] = set()
         # One statement: what it sees of a resource, its history and its jobs belongs together.
-        for row in await session.execute(_begun_items()):
-            outcome = _outcome(row, is_late=row.begun_at < now - PATIENCE)
+        for row in await session.execute(begun_items()):
+            outcome = outcome_of(row, now)
             if outcome is None:
                 continue
             state, message = outcome
@@ -226,57 +219,6 @@ async def _note_outcomes(context: Context) -> None:
             await session.execute(update(BatchItem).where(*of_item).values(values))
         for batch_id in failed_in:
             await _pause_if_hopeless(context, session, batch_id)
-
-
-def _begun_items() -> Any:
-    is_here = Resource.state != State.DEPROVISIONED
-    of_resource = Event.resource_uuid == BatchItem.resource_uuid
-    failure = (
-        select(Event.text)
-        .where(of_resource, Event.id > BatchItem.begun_event_id, Event.kind.in_(_FAILURES))
-        .order_by(Event.kind != _PLAN_WENT_BACK, Event.id)  # it tells more than the end of the job that it follows
-        .limit(1)
-        .correlate(BatchItem)
-        .scalar_subquery()
-    )
-    return (
-        select(
-            BatchItem.batch_id,
-            BatchItem.resource_uuid,
-            BatchItem.begun_at,
-            (Resource.deprovisioned_at >= BatchItem.begun_at).label("has_ended"),
-            and_(is_here, Resource.config_version > Resource.pushed_version).label("needs_push"),
-            Resource.rotation_requested_at,
-            Resource.unknown_to_heroku_at,
-            (Resource.unauthorized_at >= BatchItem.begun_at).label("is_unauthorized"),
-            Resource.last_error,
-            failure.label("failure"),
-            has_work(Resource.uuid, besides=_BESIDES).label("has_work"),
-        )
-        .join(Resource, Resource.uuid == BatchItem.resource_uuid)
-        .where(BatchItem.state == ItemState.BEGUN)
-        .order_by(BatchItem.begun_at)
-        .limit(_MOST_AT_ONCE)
-    )
-
-
-def _outcome(row: Any, *, is_late: bool) -> tuple[ItemState, str | None] | None:
-    """What became of an item that has begun; None if that is open."""
-    if row.has_ended:
-        return ItemState.FAILED, "It was deprovisioned meanwhile."
-    if row.failure is not None:
-        return ItemState.FAILED, row.failure
-    if row.has_work:
-        if not row.is_unauthorized and not is_late:
-            return None
-        why = "Heroku does not accept its tokens" if row.is_unauthorized else "Not done within an hour"
-        last = f" The last error was: {row.last_error}." if row.last_error else ""
-        return ItemState.FAILED, f"{why}; it is still being tried.{last}"
-    if row.needs_push or row.rotation_requested_at is not None:
-        is_unknown = row.needs_push and row.unknown_to_heroku_at is not None
-        why = "Its work was taken out of the queue before it was done."
-        return ItemState.FAILED, "Heroku says that it does not know this resource." if is_unknown else why
-    return ItemState.DONE, None
 
 
 async def _pause_if_hopeless(context: Context, session: AsyncSession, batch_id: UUID) -> None:
