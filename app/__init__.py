@@ -20,7 +20,8 @@ gathering.py    work that is done for all who wait for it at once
 exchanges.py    what Heroku and we say to each other, until it is written down
 job_queue.py    background work, enqueued inside the caller's transaction
 job_worker.py   runs it
-database.py     engine, Base, and the only place that ends a transaction
+connections.py  a few plain connections to a database, for what happens a thousand times a second
+database.py     engine, Base, where transactions end
 encryption.py   secrets at rest: key ring, canaries
 errors.py       the five ways things go wrong
 log.py          one log for everything; hides secrets

@@ -1,22 +1,24 @@
-"""The database: engine, declarative base, and the only place that begins and ends a transaction."""
+"""The database: engine, declarative base, and the place where a session's transaction begins and ends."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any, Final
+from typing import Final
 
+import psycopg
 from sqlalchemy import MetaData
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import QueuePool
 
+from app.connections import Connections
 from app.errors import Retry
 
+_AWAY: Final = "the database is not available just now"
 # Those who wait for the same kind share one: see `gathering.py`.
 _STATEMENTS_AT_ONCE: Final = 2
 
@@ -40,11 +42,30 @@ class Database:
     """A pool of connections to our own database."""
 
     def __init__(self, url: str, *, pool_size: int = 6, statement_timeout: timedelta = timedelta(seconds=10)) -> None:
-        make = partial(_engine, url, int(statement_timeout.total_seconds() * 1000))
-        self._engine = make(size=pool_size)
-        # They find rows by their keys and nothing else. A plan that is made once for all, while a table is small, would
-        # read all of it from then on.
-        self._autocommit = make("-c enable_seqscan=off", size=_STATEMENTS_AT_ONCE, isolation_level="AUTOCOMMIT")
+        milliseconds = int(statement_timeout.total_seconds() * 1000)
+        options = (
+            f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
+            " -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
+        )
+        self._engine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            # A waiter for a connection is told "not now" while Heroku still listens (it wants an answer within 3 s).
+            pool_timeout=2,
+            pool_pre_ping=True,
+            hide_parameters=True,  # an error's text must not repeat what was being stored
+            connect_args={"connect_timeout": 5, "options": options, "application_name": "addon"},
+        )
+        self._statements = Connections(
+            url,
+            most=_STATEMENTS_AT_ONCE,
+            # They find rows by their keys and nothing else. A plan that is made once for all, while a table is small,
+            # would read all of it from then on.
+            options=options + " -c enable_seqscan=off",
+            is_autocommit=True,
+            trouble=_AWAY,
+        )
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
 
     @asynccontextmanager
@@ -58,10 +79,9 @@ class Database:
             async with self._sessions.begin() as session:
                 yield session
         except (OperationalError, InterfaceError, PoolTimeoutError) as error:
-            raise Retry("the database is not available just now") from error
+            raise Retry(_AWAY) from error
 
-    @asynccontextmanager
-    async def statements(self) -> AsyncIterator[AsyncConnection]:
+    def statements(self) -> AbstractAsyncContextManager[psycopg.AsyncConnection]:
         """A connection on which each statement is a transaction, and is committed when it returns.
 
         For the few places where a session would take longer than the database does.
@@ -69,11 +89,7 @@ class Database:
         Raises:
             Retry: the database cannot be reached or did not answer in time. What it was told may have been done.
         """
-        try:
-            async with self._autocommit.connect() as connection:
-                yield connection
-        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
-            raise Retry("the database is not available just now") from error
+        return self._statements.one()
 
     def within(self, session: AsyncSession) -> "Database":
         """A database whose every transaction is a part of the one that is open already, and is committed with it.
@@ -85,40 +101,21 @@ class Database:
     @property
     def connections_in_use(self) -> int:
         """How many connections are at work at this moment."""
-        return sum(pool.checkedout() for pool in self._pools)
+        return self._pool.checkedout() + self._statements.in_use
 
     @property
     def connections_most(self) -> int:
         """How many there may be at once."""
-        return sum(pool.size() for pool in self._pools)
+        return self._pool.size() + self._statements.most
 
     @property
-    def _pools(self) -> tuple[QueuePool, ...]:
-        return self._engine.pool, self._autocommit.pool  # type: ignore[return-value]  # what such engines make
+    def _pool(self) -> QueuePool:
+        return self._engine.pool  # type: ignore[return-value]  # what such engines make
 
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
-        await self._autocommit.dispose()
-
-
-def _engine(url: str, milliseconds: int, options: str = "", *, size: int, **more: Any) -> AsyncEngine:
-    return create_async_engine(
-        url,
-        pool_size=size,
-        max_overflow=0,
-        # A waiter for a connection is told "not now" while Heroku still listens (it wants an answer within 3 s).
-        pool_timeout=2,
-        pool_pre_ping=True,
-        hide_parameters=True,  # an error's text must not repeat what was being stored
-        connect_args={
-            "connect_timeout": 5,
-            "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
-            f" -c idle_in_transaction_session_timeout=30000 -c timezone=UTC {options}",
-            "application_name": "addon",
-        },
-        **more,
-    )
+        await self._statements.close()
 
 
 def each_of(columns: str) -> str:
@@ -126,16 +123,21 @@ def each_of(columns: str) -> str:
 
     The planner counts on ten rows, which is about what comes, and so finds what belongs to each by its key.
     """
-    return f"unnest(%s::text[]) AS each CROSS JOIN jsonb_to_record(each::jsonb) AS given ({columns})"
+    each = r"unnest(string_to_array(%s::text, E'\n')) AS each"
+    return f"{each} CROSS JOIN jsonb_to_record(each::jsonb) AS given ({columns})"
 
 
-def texts_of(items: Sequence[object], names: Sequence[str]) -> list[str]:
+def texts_of(items: Sequence[object], names: Sequence[str]) -> str:
     """The attributes of these names of each item, as the parameter of `each_of`. Bytes become `bytea`."""
-    return [json.dumps({name: getattr(item, name) for name in names}, default=_plain) for item in items]
+    # A line of JSON for each: an array of texts would be put together one letter at a time, in Python.
+    return "\n".join([_encode({name: getattr(item, name) for name in names}) for item in items])
 
 
 def _plain(value: object) -> str:
     return "\\x" + value.hex() if isinstance(value, bytes) else str(value)
+
+
+_encode: Final = json.JSONEncoder(default=_plain, separators=(",", ":")).encode
 
 
 class _Within(Database):

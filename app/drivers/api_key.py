@@ -12,18 +12,15 @@ How the three rules of `base.py` look in practice:
 3. *Named by uuid*: the row belongs to `(uuid, generation)`. A rotation adds a row, `retire` deletes the older ones.
 """
 
-import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import psycopg
 from psycopg.types.json import Json
 from pydantic import SecretStr
 
+from app.connections import Connections
 from app.drivers.base import Driver, Provisioned, ResourceInfo, Snippet
-from app.errors import Retry
 from app.gathering import Gathering
 
 _MOST_CONNECTIONS: Final = 4
@@ -67,14 +64,16 @@ class ApiKey(Driver):
     """
 
     def __init__(self, database: SecretStr, *, config_var: str, service_url: str, requests_per_minute: int) -> None:
-        self._database = database
         self._config_var = config_var
         self._service_url = service_url
         self._requests_per_minute = requests_per_minute
-        # Connections between two calls, once this is open: making one takes ten times as long as what it is used for.
-        self._idle: list[psycopg.AsyncConnection] = []
-        self._is_open = False
-        self._room = asyncio.Semaphore(_MOST_CONNECTIONS)
+        self._connections = Connections(
+            database.get_secret_value(),
+            most=_MOST_CONNECTIONS,
+            options="-c statement_timeout=5000 -c lock_timeout=3000",
+            is_autocommit=False,
+            trouble="The database of the API keys did not answer.",
+        )
         # Those who wait for a key at the same time get theirs in one transaction: it costs hardly more than one's own.
         self._keys: Gathering[Mapping[str, Any], None] = Gathering()
 
@@ -93,7 +92,7 @@ class ApiKey(Driver):
         return Provisioned(config={self._config_var: key})
 
     async def _write(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[None]:
-        async with self._connection() as connection:
+        async with self._connections.one() as connection:
             await connection.execute(_WRITE_KEYS, (Json(rows),))
         return [None for _ in rows]
 
@@ -104,12 +103,12 @@ class ApiKey(Driver):
         return await self.provision(resource)
 
     async def retire(self, resource: ResourceInfo) -> None:
-        async with self._connection() as connection:
+        async with self._connections.one() as connection:
             older = "DELETE FROM api_keys WHERE uuid = %s AND generation < %s"
             await connection.execute(older, (resource.uuid, resource.generation))
 
     async def deprovision(self, resource: ResourceInfo) -> None:
-        async with self._connection() as connection:
+        async with self._connections.one() as connection:
             await connection.execute("DELETE FROM api_keys WHERE uuid = %s", (resource.uuid,))
 
     async def suspend(self, resource: ResourceInfo) -> None:
@@ -119,7 +118,7 @@ class ApiKey(Driver):
         await self._mark(resource, is_suspended=False)
 
     async def _mark(self, resource: ResourceInfo, *, is_suspended: bool) -> None:
-        async with self._connection() as connection:
+        async with self._connections.one() as connection:
             keys = "UPDATE api_keys SET is_suspended = %s WHERE uuid = %s"
             await connection.execute(keys, (is_suspended, resource.uuid))
 
@@ -128,50 +127,11 @@ class ApiKey(Driver):
         return (Snippet(title="curl", text=curl),)
 
     async def open(self) -> None:
-        async with self._connection() as connection:
+        async with self._connections.one() as connection:
             await connection.execute(_LOCK)
             await connection.execute(_TABLE)
             await connection.execute(_NEWER_COLUMN)
             await connection.execute(_INDEX)
-        self._is_open = True
 
     async def close(self) -> None:
-        self._is_open = False
-        while self._idle:
-            await self._idle.pop().close()
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection]:
-        """A connection with one transaction, committed at the end.
-
-        Raises:
-            Retry: the database is away, busy or slow. Any other error of it is a bug and stays what it is.
-        """
-        connection = None
-        async with self._room:
-            try:
-                connection = await self._connect()
-                yield connection
-                await connection.commit()
-                if self._is_open:
-                    self._idle.append(connection)
-                    connection = None
-            except psycopg.OperationalError as error:
-                raise Retry("The database of the API keys did not answer.") from error
-            finally:
-                if connection is not None:
-                    await connection.close()
-
-    async def _connect(self) -> psycopg.AsyncConnection:
-        while self._idle:
-            connection = self._idle.pop()
-            try:
-                await connection.execute("SELECT")
-            except psycopg.OperationalError:  # it was cut while nobody used it
-                await connection.close()
-            else:
-                return connection
-        url = "postgresql://" + self._database.get_secret_value().partition("://")[2]
-        return await psycopg.AsyncConnection.connect(
-            url, connect_timeout=5, options="-c statement_timeout=5000 -c lock_timeout=3000"
-        )
+        await self._connections.close()

@@ -89,7 +89,7 @@ async def write(context: Context) -> None:
         ]
         try:
             async with context.database.statements() as connection:
-                await connection.exec_driver_sql(_INSERT, (json.dumps(rows),))
+                await connection.execute(_INSERT, (json.dumps(rows),))
         except (Retry, asyncio.CancelledError):
             context.exchanges.give_back(taken[first:])
             raise

@@ -117,11 +117,11 @@ async def record(context: Context, all_made: Sequence[Made]) -> Sequence[bool]:
     """
     now, tells_apps = context.clock(), context.app_log.is_on
     async with context.database.statements() as connection:
-        rows = await connection.exec_driver_sql(
+        found = await connection.execute(
             _RECORD,
             (texts_of(all_made, Made.__slots__), now, now, now, now + ARRIVES_WITHIN, now, now, tells_apps, tells_apps),
         )
-    ready: dict[UUID, datetime] = {row.uuid: row.created_at for row in rows}
+        ready: dict[UUID, datetime] = dict(await found.fetchall())
     for one in all_made:
         if one.uuid in ready:
             context.watch.provisioned(one.plan, (now - ready[one.uuid]).total_seconds())

@@ -141,7 +141,7 @@ async def write(context: Context, newcomers: Sequence[Newcomer]) -> Sequence[Ent
     at = context.clock()
     wanted = texts_of(newcomers, [name for name, _ in _WANTED])
     async with context.database.statements() as connection:
-        rows = await connection.exec_driver_sql(_WRITE, (wanted, at, at, at, at))
+        rows = await (await connection.execute(_WRITE, (wanted, at, at, at, at))).fetchall()
     found = {row[0]: _entry(row) for row in rows}
     return [found[one.uuid] for one in newcomers]
 

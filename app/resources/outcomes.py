@@ -8,7 +8,6 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import job_queue
@@ -194,8 +193,13 @@ async def _note_failure(context: Context, name: str, uuid: UUID, error: str, *, 
         return resource.failures
 
 
+# Nearly always there is nothing to forget.
+_FORGET_TROUBLE: Final = """
+    UPDATE resources SET failures = 0, unauthorized_at = NULL
+    WHERE uuid = %s AND (failures > 0 OR unauthorized_at IS NOT NULL)
+"""
+
+
 async def _note_success(context: Context, uuid: UUID) -> None:
-    had_trouble = or_(Resource.failures > 0, Resource.unauthorized_at.is_not(None))
-    forget = update(Resource).where(Resource.uuid == uuid, had_trouble).values(failures=0, unauthorized_at=None)
     async with context.database.statements() as connection:
-        await connection.execute(forget)
+        await connection.execute(_FORGET_TROUBLE, (uuid,))

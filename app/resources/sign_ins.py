@@ -86,6 +86,6 @@ async def use(context: Context, forms: Sequence[Form]) -> Sequence[str | None]:
     """
     at = context.clock()
     async with context.database.statements() as connection:
-        rows = await connection.exec_driver_sql(_USE, (texts_of(forms, Form.__slots__), at, at))
-    found: dict[UUID, str | None] = {row.id: row.refused for row in rows}
+        rows = await (await connection.execute(_USE, (texts_of(forms, Form.__slots__), at, at))).fetchall()
+    found: dict[UUID, str | None] = dict(rows)
     return [found[form.id] for form in forms]

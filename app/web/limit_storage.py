@@ -69,8 +69,8 @@ class PostgresStorage(Storage):
             for key, expiry, amount in hits
         ]
         async with self._database.statements() as connection:
-            counted = await connection.exec_driver_sql(_HIT, (json.dumps(rows), now, now))
-        numbers: dict[str, int] = {row.key: row.number for row in counted}
+            counted = await connection.execute(_HIT, (json.dumps(rows), now, now))
+            numbers: dict[str, int] = dict(await counted.fetchall())
         return [numbers[key] for key, _, _ in hits]
 
     async def get(self, key: str) -> int:

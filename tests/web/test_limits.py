@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from limits import RateLimitItemPerMinute
 from rig import PASSWORD, Rig, key_plans, new_settings, provision_body
-from sqlalchemy import event, text
+from sqlalchemy import text
 from visitor import visitor_of
 from visits import install_at_heroku
 
@@ -50,15 +50,18 @@ async def counts(rig: Rig) -> list[tuple[str, int]]:
         return [tuple(row) for row in await session.execute(text("SELECT key, number FROM rate_limits ORDER BY key"))]
 
 
-def statements_of(rig: Rig) -> list[str]:
-    said: list[str] = []
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What our program tells the database from now on; `clear` it before what counts."""
+    statements: list[str] = []
+    execute = psycopg.AsyncCursor.execute
 
-    def note(_connection, _cursor, statement, *_):
-        said.append(statement)
+    async def note(cursor, statement, *arguments, **more):
+        statements.append(str(statement))
+        return await execute(cursor, statement, *arguments, **more)
 
-    for engine in (rig.context.database._engine, rig.context.database._autocommit):
-        event.listen(engine.sync_engine, "before_cursor_execute", note)
-    return said
+    monkeypatch.setattr(psycopg.AsyncCursor, "execute", note)
+    return statements
 
 
 class TestPartnerApi:
@@ -102,21 +105,21 @@ class TestPartnerApi:
         rig.clock.forward(seconds=61)
         await fail_until_refused(rig)
 
-    async def test_answers_a_flood_without_asking_the_database(self, rig: Rig):
+    async def test_answers_a_flood_without_asking_the_database(self, rig: Rig, said: list[str]):
         await fail_until_refused(rig)
-        said = statements_of(rig)
+        said.clear()
         answers = await asyncio.gather(*(guess(rig) for _ in range(50)))
         assert {answer.status_code for answer in answers} == {429}
         assert said == []
 
-    async def test_says_nothing_more_to_the_database_for_a_good_call(self, rig: Rig):
-        said = statements_of(rig)
+    async def test_says_nothing_more_to_the_database_for_a_good_call(self, rig: Rig, said: list[str]):
+        said.clear()
         assert (await guess(rig, auth=httpx2.BasicAuth(SLUG, PASSWORD))).status_code == 200
         assert said
         assert not [statement for statement in said if "rate_limits" in statement]
 
-    async def test_counts_a_failure_in_one_statement(self, rig: Rig):
-        said = statements_of(rig)
+    async def test_counts_a_failure_in_one_statement(self, rig: Rig, said: list[str]):
+        said.clear()
         await guess(rig)
         assert len(said) == 1
 
