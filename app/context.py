@@ -13,6 +13,7 @@ import httpx2
 
 from app.app_log import AppLog
 from app.database import Database
+from app.drivers.base import OwnTable
 from app.encryption import KeyRing, check_canaries
 from app.exchanges import ExchangeBuffer
 from app.gathering import Gathering
@@ -69,6 +70,8 @@ class Context:
     under_way: dict[UUID, tuple[object, asyncio.Task[Any]]] = field(default_factory=dict)
     # Which of them wait to be written down: see `resources/newcomers.py`.
     newcomers: Gathering[Any, Any] = field(default_factory=Gathering)
+    # The same for plans whose services are rows beside ours, with how those are made: see `OwnTable`.
+    own_tables: Mapping[str, tuple[OwnTable, Gathering[Any, Any]]] = field(default_factory=dict)
     # Services that were made within a request and wait to be written down: see `resources/made_at_once.py`.
     made: Gathering[Any, Any] = field(default_factory=Gathering)
     # Customers' forms that wait to be used up: see `resources/sign_ins.py`.
@@ -135,12 +138,13 @@ async def open_context(
         )
         stack.push_async_callback(log_input.close)
         queue, requires = JobQueue(), described.api.requires
+        sold = price_list if price_list is not None else plans(settings)
         context = Context(
             settings=settings,
             manifest=described,
             database=database,
             heroku=heroku,
-            plans=price_list if price_list is not None else plans(settings),
+            plans=sold,
             keys=KeyRing.from_base64([key.get_secret_value() for key in settings.encryption_keys]),
             queue=queue,
             clock=clock,
@@ -149,6 +153,7 @@ async def open_context(
             watch=watch,
             app_log=AppLog(database, queue, clock, is_on="log_input" in requires),
             log_input=log_input,
+            own_tables=_own_tables(settings, sold),
         )
         async with database.transaction() as session:
             await check_canaries(session, context.keys)
@@ -158,6 +163,16 @@ async def open_context(
             stack.push_async_callback(plan.driver.close)
         stack.push_async_callback(_end_reading, context)
         yield context
+
+
+def _own_tables(settings: Settings, sold: Mapping[str, Plan]) -> dict[str, tuple[OwnTable, Gathering[Any, Any]]]:
+    waiting: dict[str, Gathering[Any, Any]] = {}
+    found = {}
+    for plan in sold.values():
+        table = plan.driver.own_table(settings.database_url.get_secret_value()) if plan.is_instant else None
+        if table is not None:
+            found[plan.name] = (table, waiting.setdefault(table.insert, Gathering()))
+    return found
 
 
 async def _end_reading(context: Context) -> None:

@@ -1,10 +1,10 @@
 """The database: engine, declarative base, and the place where a session's transaction begins and ends."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from sqlalchemy import MetaData
@@ -118,19 +118,23 @@ class Database:
         await self._statements.close()
 
 
-def each_of(columns: str) -> str:
-    """SQL for the rows of a FROM, named `given`, from what `texts_of` has made; `columns` with their types.
+def each_of(given: str, columns: str) -> str:
+    """SQL for the rows of a FROM, named `given`, from what `lines` has made.
 
     The planner counts on ten rows, which is about what comes, and so finds what belongs to each by its key.
+
+    Args:
+        given: the name of the parameter.
+        columns: with their types; what a row does not have is NULL.
     """
-    each = r"unnest(string_to_array(%s::text, E'\n')) AS each"
+    each = rf"unnest(string_to_array(%({given})s::text, E'\n')) AS each"
     return f"{each} CROSS JOIN jsonb_to_record(each::jsonb) AS given ({columns})"
 
 
-def texts_of(items: Sequence[object], names: Sequence[str]) -> str:
-    """The attributes of these names of each item, as the parameter of `each_of`. Bytes become `bytea`."""
+def lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows as the parameter of `each_of`. Bytes become `bytea`."""
     # A line of JSON for each: an array of texts would be put together one letter at a time, in Python.
-    return "\n".join([_encode({name: getattr(item, name) for name in names}) for item in items])
+    return "\n".join([_encode(row) for row in rows])
 
 
 def _plain(value: object) -> str:

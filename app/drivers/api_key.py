@@ -20,7 +20,7 @@ from psycopg.types.json import Json
 from pydantic import SecretStr
 
 from app.connections import Connections
-from app.drivers.base import Driver, Provisioned, ResourceInfo, Snippet
+from app.drivers.base import Driver, OwnTable, Provisioned, ResourceInfo, Snippet
 from app.gathering import Gathering
 
 _MOST_CONNECTIONS: Final = 4
@@ -36,21 +36,23 @@ _TABLE = """
 _NEWER_COLUMN = "ALTER TABLE api_keys ADD COLUMN IF NOT EXISTS is_suspended boolean NOT NULL DEFAULT false"
 # Not unique: "insert or update" settles a race on one unique index, and two calls at once could collide on the other.
 _INDEX = "CREATE INDEX IF NOT EXISTS api_keys_digest ON api_keys (digest)"
-# Of several resources at once. The terms hold for a resource's older keys as well.
-_WRITE_KEYS = """
-    WITH given AS (
-        SELECT * FROM jsonb_to_recordset(%s::jsonb) AS given (
-            uuid uuid, generation integer, digest bytea, plan text, requests_per_minute integer, is_suspended boolean
-        ) ORDER BY uuid
-    ), older AS (
-        UPDATE api_keys SET plan = given.plan, requests_per_minute = given.requests_per_minute FROM given
-        WHERE api_keys.uuid = given.uuid AND api_keys.generation <> given.generation
-    )
+_COLUMNS = """
+    uuid uuid, generation integer, digest bytea, plan text, requests_per_minute integer, is_suspended boolean"""
+_WRITE_ALL = """
     INSERT INTO api_keys (uuid, generation, digest, plan, requests_per_minute, is_suspended)
-    SELECT uuid, generation, digest, plan, requests_per_minute, is_suspended FROM given
+    SELECT uuid, generation, digest, plan, requests_per_minute, is_suspended FROM {given} ORDER BY uuid
     ON CONFLICT (uuid, generation) DO UPDATE SET
         digest = excluded.digest, is_suspended = excluded.is_suspended, plan = excluded.plan,
         requests_per_minute = excluded.requests_per_minute"""
+# Of several resources at once. The terms hold for a resource's older keys as well.
+_WRITE_KEYS = f"""
+    WITH given AS (
+        SELECT * FROM jsonb_to_recordset(%s::jsonb) AS given ({_COLUMNS}) ORDER BY uuid
+    ), older AS (
+        UPDATE api_keys SET plan = given.plan, requests_per_minute = given.requests_per_minute FROM given
+        WHERE api_keys.uuid = given.uuid AND api_keys.generation <> given.generation
+    ) {_WRITE_ALL.format(given="given")}"""  # noqa: S608 - made of constants # nosec B608
+_WRITE_NEW = _WRITE_ALL.format(given=f"services CROSS JOIN jsonb_to_record(service) AS given ({_COLUMNS})")
 
 
 class ApiKey(Driver):
@@ -64,6 +66,7 @@ class ApiKey(Driver):
     """
 
     def __init__(self, database: SecretStr, *, config_var: str, service_url: str, requests_per_minute: int) -> None:
+        self._database = database
         self._config_var = config_var
         self._service_url = service_url
         self._requests_per_minute = requests_per_minute
@@ -79,6 +82,14 @@ class ApiKey(Driver):
 
     async def provision(self, resource: ResourceInfo) -> Provisioned:
         # Provision, plan change and rotation are one thing here: this key works, on these terms. Yours may differ more.
+        row, provisioned = self._key(resource)
+        await self._keys.ask(row, self._write, key=resource.uuid)
+        return provisioned
+
+    def own_table(self, database: str) -> OwnTable | None:
+        return OwnTable(insert=_WRITE_NEW, row=self._key) if database == self._database.get_secret_value() else None
+
+    def _key(self, resource: ResourceInfo) -> tuple[Mapping[str, Any], Provisioned]:
         key = f"ak_{resource.uuid.hex}_{resource.generation}_{resource.secret(f'key-{resource.generation}')}"
         row = {
             "uuid": str(resource.uuid),
@@ -88,8 +99,7 @@ class ApiKey(Driver):
             "requests_per_minute": self._requests_per_minute,
             "is_suspended": resource.is_suspended,
         }
-        await self._keys.ask(row, self._write, key=resource.uuid)
-        return Provisioned(config={self._config_var: key})
+        return row, Provisioned(config={self._config_var: key})
 
     async def _write(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[None]:
         async with self._connections.one() as connection:

@@ -17,7 +17,7 @@ import hashlib
 import hmac
 from abc import ABC, abstractmethod
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -121,6 +121,24 @@ class AppLog(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnTable:
+    """How services are made that are nothing but a row each, in a table of the add-on's own database.
+
+    Such a row is written in the same transaction as what the program writes down of a new resource: there is nothing to
+    finish, or to remove, after a crash in between.
+
+    Attributes:
+        insert: an INSERT, in SQL, from a table `services` with one column, `service`: the row as `jsonb`. If the row is
+            there it is replaced, as rule 1 wants it.
+        row: of a new resource, the row as JSON, and what the customer gets: the same that `provision` would make. It
+            asks nobody and refuses nothing.
+    """
+
+    insert: str
+    row: Callable[[ResourceInfo], tuple[Mapping[str, Any], Provisioned]]
+
+
 class Driver(ABC):
     """One kind of thing we sell, on the terms of one plan.
 
@@ -130,6 +148,13 @@ class Driver(ABC):
     @abstractmethod
     async def provision(self, resource: ResourceInfo) -> Provisioned:
         """Make the thing, with the credential of `resource.generation`."""
+
+    def own_table(self, database: str) -> OwnTable | None:  # noqa: ARG002 - for drivers that have one
+        """How to do what `provision` does for a plan that `is_instant`, without calling it; None if it must be called.
+
+        Only for drivers whose services are rows in `database`, the URL of the add-on's own.
+        """
+        return None
 
     @abstractmethod
     async def change_plan(self, resource: ResourceInfo) -> Provisioned:

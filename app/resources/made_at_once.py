@@ -13,7 +13,7 @@ from uuid import UUID
 
 from app.app_log import PRIORITY
 from app.context import Context
-from app.database import each_of, texts_of
+from app.database import each_of, lines
 from app.drivers.base import Provisioned, ResourceInfo
 from app.job_queue import enqueue_each_once
 from app.resources.config_values import ARRIVES_WITHIN
@@ -21,19 +21,36 @@ from app.resources.lifecycle import PROGRAM, check_declared
 from app.resources.models import State, purpose
 from app.telemetry import tracing
 
-_GIVEN: Final = """
+# SQL for the line in the history.
+READY: Final = "'Ready on the ' || plan || ' plan'"
+# What follows in a statement that has made `ready`, with the columns uuid, plan, has_usage, traceparent. It takes the
+# parameters `now` and `tells_apps`.
+FOLLOWS: Final = f"""
+    unsent AS (
+        INSERT INTO unsent_log_lines (resource_uuid, at, text)
+        SELECT uuid, %(now)s, {READY} FROM ready WHERE %(tells_apps)s::boolean
+    ), following AS (
+        SELECT uuid, traceparent, job, priority, is_apart
+        FROM ready CROSS JOIN (
+            VALUES ('measure_usage', -1, false), ('write_log', {PRIORITY}, true)
+        ) AS jobs (job, priority, is_apart)
+        WHERE CASE job WHEN 'measure_usage' THEN has_usage ELSE %(tells_apps)s::boolean END
+    ), queued_once AS ({enqueue_each_once("following")})
+"""  # noqa: S608 - made of constants of this file # nosec B608
+
+COLUMNS: Final = """
     uuid uuid, plan text, message text, config_sealed bytea, details_sealed bytea, has_config boolean,
     has_usage boolean, traceparent text"""
 _RECORD: Final = f"""
     WITH made AS (
-        SELECT given.* FROM {each_of(_GIVEN)}
+        SELECT given.* FROM {each_of("made", COLUMNS)}
     ), ready AS (
         UPDATE resources SET
-            state = '{State.PROVISIONED}', provisioned_at = %s, unsettled_since = NULL, service_plan = made.plan,
-            credentials_at = %s,
+            state = '{State.PROVISIONED}', provisioned_at = %(now)s, unsettled_since = NULL, service_plan = made.plan,
+            credentials_at = %(now)s,
             message = made.message, config_sealed = made.config_sealed, details_sealed = made.details_sealed,
-            config_version = 1, pushed_version = 1, config_changed_at = %s,
-            config_due_at = CASE WHEN has_config THEN %s::timestamptz END
+            config_version = 1, pushed_version = 1, config_changed_at = %(now)s,
+            config_due_at = CASE WHEN has_config THEN %(due_at)s::timestamptz END
         FROM made
         -- The key finds the rows. Were these plain comparisons, an index might be walked of all who have the plan, or
         -- of all that are being provisioned, with every row that has left it since the last vacuum.
@@ -43,17 +60,8 @@ _RECORD: Final = f"""
         RETURNING resources.uuid, resources.plan, created_at, has_usage, traceparent
     ), told AS (
         INSERT INTO events (resource_uuid, at, kind, actor, text, is_for_customer, plan_after)
-        SELECT uuid, %s, 'provisioned', '{PROGRAM}', 'Ready on the ' || plan || ' plan', true, plan FROM ready
-    ), unsent AS (
-        INSERT INTO unsent_log_lines (resource_uuid, at, text)
-        SELECT uuid, %s, 'Ready on the ' || plan || ' plan' FROM ready WHERE %s::boolean
-    ), work AS (
-        SELECT uuid, traceparent, job, priority, is_apart
-        FROM ready CROSS JOIN (
-            VALUES ('measure_usage', -1, false), ('write_log', {PRIORITY}, true)
-        ) AS jobs (job, priority, is_apart)
-        WHERE CASE job WHEN 'measure_usage' THEN has_usage ELSE %s::boolean END
-    ), queued AS ({enqueue_each_once("work")})
+        SELECT uuid, %(now)s, 'provisioned', '{PROGRAM}', {READY}, true, plan FROM ready
+    ), {FOLLOWS}
     SELECT uuid, created_at FROM ready
 """  # noqa: S608 - made of constants of this file # nosec B608
 
@@ -80,6 +88,16 @@ class Made:
     has_config: bool
     has_usage: bool
     traceparent: str | None
+
+    def row(self) -> dict[str, Any]:
+        """What `COLUMNS` names."""
+        return {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
+
+
+def moment(context: Context) -> dict[str, Any]:
+    """The parameters that say when, and whether apps' logs are written."""
+    now = context.clock()
+    return {"now": now, "due_at": now + ARRIVES_WITHIN, "tells_apps": context.app_log.is_on}
 
 
 def made(context: Context, wanted: ResourceInfo, provisioned: Provisioned) -> Made:
@@ -115,14 +133,10 @@ async def record(context: Context, all_made: Sequence[Made]) -> Sequence[bool]:
     Raises:
         Retry: the database is not available.
     """
-    now, tells_apps = context.clock(), context.app_log.is_on
+    given = {"made": lines(one.row() for one in all_made), **moment(context)}
     async with context.database.statements() as connection:
-        found = await connection.execute(
-            _RECORD,
-            (texts_of(all_made, Made.__slots__), now, now, now, now + ARRIVES_WITHIN, now, now, tells_apps, tells_apps),
-        )
-        ready: dict[UUID, datetime] = dict(await found.fetchall())
+        ready: dict[UUID, datetime] = dict(await (await connection.execute(_RECORD, given)).fetchall())
     for one in all_made:
         if one.uuid in ready:
-            context.watch.provisioned(one.plan, (now - ready[one.uuid]).total_seconds())
+            context.watch.provisioned(one.plan, (given["now"] - ready[one.uuid]).total_seconds())
     return [one.uuid in ready for one in all_made]

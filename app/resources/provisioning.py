@@ -12,8 +12,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
-from app.drivers.base import ResourceInfo
+from app.drivers.base import OwnTable, ResourceInfo
 from app.errors import AddonError, Gone, Refused
+from app.gathering import Gathering
 from app.plans import Plan
 from app.resources import made_at_once, newcomers
 from app.resources.lifecycle import (
@@ -33,6 +34,7 @@ _log = structlog.get_logger(__name__)
 # How soon a caller of a race first looks whether the one that came before has finished; then ever less often.
 _FIRST_GLANCE: Final = timedelta(milliseconds=25)
 _RARER: Final = 1.5
+_SEED_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +61,12 @@ async def provision(context: Context, request: ProvisionRequest) -> Answer:
         Refused: no such plan, not in this region, or the driver says no.
         Gone: this uuid was deprovisioned; it is never brought back.
     """
+    plan = _sold(context, request)
+    if (table := context.own_tables.get(plan.name)) is not None:
+        return await _provision_row(context, request, plan, *table)
     known, work = context.under_way.get(request.uuid, (None, None))
     if work is None or known != request:
-        work = asyncio.create_task(_provision(context, request))
+        work = asyncio.create_task(_provision(context, request, plan))
         work.add_done_callback(_retrieve)
         if known is None:
             context.under_way[request.uuid] = (request, work)
@@ -76,20 +81,46 @@ def _retrieve(work: "asyncio.Task[Answer]") -> None:
         _log.error("provisioning failed unexpectedly", kind=type(error).__name__)
 
 
-async def _provision(context: Context, request: ProvisionRequest) -> Answer:
+def _sold(context: Context, request: ProvisionRequest) -> Plan:
     plan = context.plans.get(request.plan)
     if plan is None:
         raise Refused(f"There is no plan named {request.plan[:60]!r}. Please choose another plan.")
     if not context.manifest.sells_in(request.region):
         raise Refused(f"{context.manifest.name} is not available in the region of this app yet.")
+    return plan
+
+
+async def _provision(context: Context, request: ProvisionRequest, plan: Plan) -> Answer:
     deadline = request_deadline()
-    seed = secrets.token_hex(32)
+    seed = secrets.token_bytes(_SEED_BYTES)
     newcomer = _newcomer(context, request, plan, seed)
     entry = await context.newcomers.ask(newcomer, partial(newcomers.write, context), key=request.uuid)
-    if entry.is_new and plan.is_instant:
+    if not entry.is_new:
+        return await _answer_again(context, request, entry, deadline)
+    if plan.is_instant:
         return await _provision_now(context, request, plan, seed, deadline)
-    if entry.is_new:
-        return _in_background(request.uuid)
+    return _in_background(request.uuid)
+
+
+async def _provision_row(
+    context: Context, request: ProvisionRequest, plan: Plan, table: OwnTable, gathering: Gathering[Any, Any]
+) -> Answer:
+    """Make a resource whose service is a row: there in one transaction, or not at all, also if the caller leaves."""
+    deadline = request_deadline()
+    seed = secrets.token_bytes(_SEED_BYTES)
+    wanted = _first(request, plan, seed)
+    with context.watch.driver_call(plan.name, "provision"):
+        row, provisioned = table.row(wanted)
+    service = newcomers.Service(made=made_at_once.made(context, wanted, provisioned), row=row)
+    newcomer = _newcomer(context, request, plan, seed, service)
+    entry = await gathering.ask(newcomer, partial(newcomers.write, context, insert=table.insert), key=request.uuid)
+    if not entry.is_new:
+        return await _answer_again(context, request, entry, deadline)
+    return Answer(uuid=request.uuid, config=dict(provisioned.config), message=provisioned.message)
+
+
+async def _answer_again(context: Context, request: ProvisionRequest, entry: newcomers.Entry, deadline: float) -> Answer:
+    """The answer where nothing was made now."""
     if entry.known is None and entry.refused is not None:
         raise Refused(entry.refused)
     if entry.known is None or _is_being_made(entry.known) or _may_keep(context, entry.known, request.grant):
@@ -97,7 +128,15 @@ async def _provision(context: Context, request: ProvisionRequest) -> Answer:
     return _told(context, entry.known)
 
 
-def _newcomer(context: Context, request: ProvisionRequest, plan: Plan, seed: str) -> newcomers.Newcomer:
+def _first(request: ProvisionRequest, plan: Plan, seed: bytes) -> ResourceInfo:
+    return ResourceInfo(
+        uuid=request.uuid, plan=plan.name, region=request.region, generation=1, seed=seed, options=request.options
+    )
+
+
+def _newcomer(
+    context: Context, request: ProvisionRequest, plan: Plan, seed: bytes, service: newcomers.Service | None = None
+) -> newcomers.Newcomer:
     def sealed(secret: Secret, value: str | None) -> bytes | None:
         return None if value is None else context.keys.seal(value, purpose(secret, request.uuid))
 
@@ -110,11 +149,12 @@ def _newcomer(context: Context, request: ProvisionRequest, plan: Plan, seed: str
         is_instant=plan.is_instant,
         refusal=f"The plan {plan.name} is no longer sold. Please choose another plan." if plan.is_withdrawn else None,
         traceparent=tracing.traceparent(),
-        seed_sealed=context.keys.seal(seed, purpose("seed", request.uuid)),
+        seed_sealed=context.keys.seal(seed.hex(), purpose("seed", request.uuid)),
         grant_sealed=sealed("grant", request.grant or None),
         log_input_url_sealed=sealed("log_input_url", request.log_input_url),
         log_drain_token_sealed=sealed("log_drain_token", request.log_drain_token),
         log_drain_digest=token_digest(request.log_drain_token) if request.log_drain_token else None,
+        service=service,
     )
 
 
@@ -140,16 +180,11 @@ async def _keep_newer_grant(context: Context, session: AsyncSession, resource: R
     await context.queue.enqueue(session, "exchange_grant", resource.uuid, priority=1)
 
 
-async def _provision_now(context: Context, request: ProvisionRequest, plan: Plan, seed: str, deadline: float) -> Answer:
+async def _provision_now(
+    context: Context, request: ProvisionRequest, plan: Plan, seed: bytes, deadline: float
+) -> Answer:
     """Have the service made within this request, or leave it to the background."""
-    wanted = ResourceInfo(
-        uuid=request.uuid,
-        plan=plan.name,
-        region=request.region,
-        generation=1,
-        seed=bytes.fromhex(seed),
-        options=request.options,
-    )
+    wanted = _first(request, plan, seed)
     try:
         async with asyncio.timeout_at(deadline):
             with context.watch.driver_call(plan.name, "provision"):

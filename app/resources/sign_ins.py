@@ -3,13 +3,13 @@
 The unique digest lets each form work once, in whatever process it arrives.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from app.context import Context
-from app.database import each_of, texts_of
+from app.database import each_of, lines
 
 _GIVEN: Final = """
     id uuid, resource_uuid uuid, form_digest bytea, weak_digest bytea, email text, user_id text, is_user_proven boolean,
@@ -17,7 +17,7 @@ _GIVEN: Final = """
 # A form that was used up with a stronger token than this one's is named by the digest that both have in common.
 _USE: Final = f"""
     WITH form AS (
-        SELECT given.* FROM {each_of(_GIVEN)}
+        SELECT given.* FROM {each_of("forms", _GIVEN)}
     ), judged AS (
         SELECT
             form.*,
@@ -29,14 +29,14 @@ _USE: Final = f"""
     ), come_in AS (
         INSERT INTO sign_ins (id, resource_uuid, form_digest, covered_digest, at, email, user_id, is_user_proven)
         SELECT
-            id, resource_uuid, form_digest, CASE WHEN is_user_proven THEN weak_digest END, %s,
+            id, resource_uuid, form_digest, CASE WHEN is_user_proven THEN weak_digest END, %(now)s,
             email, user_id, is_user_proven
         FROM judged WHERE is_there AND NOT is_spent ORDER BY form_digest
         ON CONFLICT DO NOTHING
         RETURNING id
     ), told AS (
         INSERT INTO events (resource_uuid, at, kind, actor, text, is_for_customer)
-        SELECT resource_uuid, %s, 'signed_in', actor, says, true FROM come_in JOIN judged USING (id)
+        SELECT resource_uuid, %(now)s, 'signed_in', actor, says, true FROM come_in JOIN judged USING (id)
     )
     SELECT
         id,
@@ -84,8 +84,12 @@ async def use(context: Context, forms: Sequence[Form]) -> Sequence[str | None]:
     Raises:
         Retry: the database is not available.
     """
-    at = context.clock()
+    given = {"forms": lines(map(_row, forms)), "now": context.clock()}
     async with context.database.statements() as connection:
-        rows = await (await connection.execute(_USE, (texts_of(forms, Form.__slots__), at, at))).fetchall()
+        rows = await (await connection.execute(_USE, given)).fetchall()
     found: dict[UUID, str | None] = dict(rows)
     return [found[form.id] for form in forms]
+
+
+def _row(form: Form) -> Mapping[str, Any]:
+    return {name: getattr(form, name) for name in Form.__slots__}
