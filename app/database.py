@@ -1,12 +1,12 @@
 """The database: engine, declarative base, and the place where a session's transaction begins and ends."""
 
-import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import psycopg
+from pydantic_core import to_json
 from sqlalchemy import MetaData
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -134,14 +134,11 @@ def each_of(given: str, columns: str) -> str:
 def lines(rows: Iterable[Mapping[str, Any]]) -> str:
     """Rows as the parameter of `each_of`. Bytes become `bytea`."""
     # A line of JSON for each: an array of texts would be put together one letter at a time, in Python.
-    return "\n".join([_encode(row) for row in rows])
+    return b"\n".join([to_json({name: _plain(value) for name, value in row.items()}) for row in rows]).decode()
 
 
-def _plain(value: object) -> str:
-    return "\\x" + value.hex() if isinstance(value, bytes) else str(value)
-
-
-_encode: Final = json.JSONEncoder(default=_plain, separators=(",", ":")).encode
+def _plain(value: object) -> object:
+    return "\\x" + value.hex() if isinstance(value, bytes) else value
 
 
 class _Within(Database):

@@ -108,8 +108,10 @@ def made(context: Context, wanted: ResourceInfo, provisioned: Provisioned) -> Ma
     """
     check_declared(context, provisioned)
 
+    uuid = str(wanted.uuid)
+
     def sealed(secret: Any, value: Mapping[str, Any]) -> bytes:
-        return context.keys.seal(json.dumps(dict(value)), purpose(secret, wanted.uuid))
+        return context.keys.seal(json.dumps(dict(value)), purpose(secret, uuid))
 
     return Made(
         uuid=wanted.uuid,

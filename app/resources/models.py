@@ -311,7 +311,7 @@ class Resource(Base):
 SECRETS: tuple[Secret, ...] = get_args(Secret)
 
 
-def purpose(secret: Secret, uuid: UUID) -> str:
+def purpose(secret: Secret, uuid: UUID | str) -> str:
     """What a sealed column of one row is bound to."""
     return f"resources.{secret}:{uuid}"
 

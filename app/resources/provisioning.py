@@ -137,8 +137,10 @@ def _first(request: ProvisionRequest, plan: Plan, seed: bytes) -> ResourceInfo:
 def _newcomer(
     context: Context, request: ProvisionRequest, plan: Plan, seed: bytes, service: newcomers.Service | None = None
 ) -> newcomers.Newcomer:
+    uuid = str(request.uuid)
+
     def sealed(secret: Secret, value: str | None) -> bytes | None:
-        return None if value is None else context.keys.seal(value, purpose(secret, request.uuid))
+        return None if value is None else context.keys.seal(value, purpose(secret, uuid))
 
     return newcomers.Newcomer(
         uuid=request.uuid,
@@ -149,7 +151,7 @@ def _newcomer(
         is_instant=plan.is_instant,
         refusal=f"The plan {plan.name} is no longer sold. Please choose another plan." if plan.is_withdrawn else None,
         traceparent=tracing.traceparent(),
-        seed_sealed=context.keys.seal(seed.hex(), purpose("seed", request.uuid)),
+        seed_sealed=context.keys.seal(seed.hex(), purpose("seed", uuid)),
         grant_sealed=sealed("grant", request.grant or None),
         log_input_url_sealed=sealed("log_input_url", request.log_input_url),
         log_drain_token_sealed=sealed("log_drain_token", request.log_drain_token),

@@ -37,8 +37,9 @@ class Event(Base):
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    # None: about the program as a whole, such as an operator's account.
-    resource_uuid: Mapped[UUID | None] = mapped_column(ForeignKey("resources.uuid"))
+    # None: about the program as a whole, such as an operator's account. No foreign key: no resource's row is ever
+    # deleted, and to look it up and lock it for each event took a third of a provision in the database.
+    resource_uuid: Mapped[UUID | None]
     at: Mapped[datetime]
     kind: Mapped[str] = mapped_column(Text)
     # Who caused it: "Heroku", "the program", an operator's e-mail address, or a customer's if Heroku vouched for it,
@@ -68,7 +69,7 @@ class SignIn(Base):
     __table_args__ = (Index("ix_sign_ins_resource_uuid_at", "resource_uuid", "at"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    resource_uuid: Mapped[UUID] = mapped_column(ForeignKey("resources.uuid"))
+    resource_uuid: Mapped[UUID]  # no foreign key, as above
     # SHA-256 of the form's signed and claimed fields; unique, so that each form works once.
     form_digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     # SHA-256 of the form's `resource_token`, when a stronger token proved the form: see `sso.py`.
