@@ -97,7 +97,7 @@ def readable(facts: Mapping[str, Any], *, secrets: Iterable[str | None] = ()) ->
     for name, value in facts.items():
         if isinstance(value, str):
             found[name] = _text(value, hidden)
-        elif isinstance(value, bool | int | float):
+        elif isinstance(value, (int, float)):
             found[name] = value
         elif isinstance(value, list) and value:
             found[name] = [_text(str(one), hidden) for one in value[:_LONGEST_LIST]]

@@ -109,7 +109,7 @@ def _json_line(_logger: Any, _method: str, event: EventDict) -> str:
 def hide_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """The line with everything hidden that is named or shaped like a secret."""
     return {
-        key: "[hidden]" if _is_secret_name(str(key)) and not isinstance(value, bool | int) else _hidden(value)
+        key: "[hidden]" if _is_secret_name(str(key)) and not isinstance(value, int) else _hidden(value)
         for key, value in event.items()
     }
 
@@ -133,14 +133,16 @@ def _has_room_for_one(text: str) -> bool:
 
 
 def _hidden(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | float):
+    if isinstance(value, str):
+        return hide_in_text(value)
+    if value is None or isinstance(value, (int, float)):
         return value
     if isinstance(value, dict):
         return hide_secrets(None, "", value)
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, (list, tuple, set, frozenset)):
         return [_hidden(item) for item in value]
     # Anything else ends as its text; an exception's may quote an address with its password.
-    return hide_in_text(value if isinstance(value, str) else repr(value))
+    return hide_in_text(repr(value))
 
 
 def _short_line(*, colors: bool) -> Callable[[Any, str, EventDict], str]:

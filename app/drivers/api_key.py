@@ -87,7 +87,8 @@ class ApiKey(Driver):
         return provisioned
 
     def own_table(self, database: str) -> OwnTable | None:
-        return OwnTable(insert=_WRITE_NEW, row=self._key) if database == self._database.get_secret_value() else None
+        is_ours = _address(database) == _address(self._database.get_secret_value())
+        return OwnTable(insert=_WRITE_NEW, row=self._key) if is_ours else None
 
     def _key(self, resource: ResourceInfo) -> tuple[Mapping[str, Any], Provisioned]:
         key = f"ak_{resource.uuid.hex}_{resource.generation}_{resource.secret(f'key-{resource.generation}')}"
@@ -145,3 +146,8 @@ class ApiKey(Driver):
 
     async def close(self) -> None:
         await self._connections.close()
+
+
+def _address(url: str) -> str:
+    """Without the scheme, which names a library now and then."""
+    return url.partition("://")[2]

@@ -6,7 +6,8 @@ from typing import Final, Literal
 from uuid import UUID
 
 from fastapi import Request, Response
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadData, TimestampSigner
+from itsdangerous.encoding import base64_decode, base64_encode
 
 # Heroku's advice for an add-on's dashboard. https://devcenter.heroku.com/articles/add-on-single-sign-on
 SESSION_LIFE: Final = timedelta(minutes=90)
@@ -23,19 +24,18 @@ class Signer:
     def __init__(self, keys: Sequence[str], purpose: Purpose, *, life: timedelta = SESSION_LIFE) -> None:
         self._life = life
         # itsdangerous signs with the last of its keys and accepts all of them.
-        self._serializer = URLSafeTimedSerializer(list(reversed(keys)), salt=purpose)
+        self._signer = TimestampSigner(list(reversed(keys)), salt=purpose)
 
     def sign(self, value: str) -> str:
         """A text safe in cookies and forms."""
-        return str(self._serializer.dumps(value))
+        return self._signer.sign(base64_encode(value)).decode()
 
     def value(self, signed: str) -> str | None:
         """The signed value, or None if it is forged, for another purpose, or older than it may get."""
         try:
-            value = self._serializer.loads(signed, max_age=int(self._life.total_seconds()))
-        except (BadData, UnicodeEncodeError):
+            return base64_decode(self._signer.unsign(signed, max_age=int(self._life.total_seconds()))).decode()
+        except (BadData, UnicodeError):
             return None
-        return value if isinstance(value, str) else None
 
 
 def _name(resource: UUID) -> str:

@@ -73,6 +73,7 @@ class EveryRequest:
         headers = Headers(scope=scope)
         given = headers.get("X-Request-ID") or headers.get("Request-Id") or ""
         request_id = given if _GOOD_ID.fullmatch(given) else str(uuid.uuid4())
+        scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
         status = 0
 
@@ -135,13 +136,15 @@ def _route(scope: Scope) -> str:
 def _own_ids(request_id: str) -> Iterator[None]:
     """Log lines with the ids of this request alone: a server may run it in the context of the one before."""
     before = structlog.contextvars.get_contextvars()
-    structlog.contextvars.clear_contextvars()
+    if before:
+        structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id)
     try:
         yield
     finally:
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(**before)
+        if before:
+            structlog.contextvars.bind_contextvars(**before)
 
 
 async def read_body(headers: Headers, receive: Receive, most: int = LARGEST_BODY) -> bytes:

@@ -10,7 +10,6 @@ from inspect import signature
 from typing import Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
@@ -92,7 +91,7 @@ def _note(request: Request, started: float, status: int | None, body: bytes) -> 
     uuid, facts, secrets = getattr(request.state, "about", (None, {}, ()))
     if uuid is None:
         return
-    told = _json_object(body)
+    told = _json_object(body) if body else {}
     config = told.get("config")
     config = config if isinstance(config, dict) else {}
     said: dict[str, Any] = {name: told[name] for name in ("id", "message") if name in told}
@@ -107,9 +106,9 @@ def _note(request: Request, started: float, status: int | None, body: bytes) -> 
             path=readable({"path": request.scope["path"]})["path"],
             status=status,
             milliseconds=round((time.perf_counter() - started) * 1000, 1),
-            request_id=structlog.contextvars.get_contextvars().get("request_id"),
+            request_id=getattr(request.state, "request_id", None),
             request=readable(facts, secrets=secrets) or None,
-            answer=readable(said, secrets=(*secrets, *config.values())) or None,
+            answer=(readable(said, secrets=(*secrets, *config.values())) or None) if said else None,
         )
     )
 

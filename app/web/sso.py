@@ -78,7 +78,9 @@ async def sign_in(request: Request) -> Response:
     except Unauthorized:
         await limits.count_failure(request, context, "SSO")
         raise
-    query = urlencode(request.query_params.multi_items()[:_FIELDS_TO_PASS_ON])
+    query = ""
+    if request.scope["query_string"]:
+        query = urlencode(request.query_params.multi_items()[:_FIELDS_TO_PASS_ON])
     response = RedirectResponse(f"/dashboard/{resource}" + (f"?{query}" if query else ""), 303)
     response.headers["Cache-Control"] = "no-store"
     signer: Signer = request.app.state.session_signer

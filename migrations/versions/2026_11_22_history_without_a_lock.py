@@ -1,7 +1,7 @@
 """History and sign-ins name their resource without a foreign key.
 
-To check one, Postgres looks up the resource of each row and locks it: a third of what a provision cost the database, and
-half of a sign-in. No resource's row is ever deleted, and both kinds are written for resources that were just found.
+To check one, Postgres looks the resource of each row up and locks it: a third of what a provision cost the database,
+and half of a sign-in. No resource's row is ever deleted, and both kinds are written for resources that were just found.
 """
 
 from collections.abc import Sequence

@@ -8,8 +8,8 @@ import pytest
 from onlookers import arrive, install, new_browser
 from rig import CLIENT_SECRET, Rig, provision_body
 from sqlalchemy import func, select, text
-from sqlalchemy.ext.asyncio import create_async_engine
 
+from app.connections import Connections
 from app.exchanges import Exchange as Said
 from app.exchanges import ExchangeBuffer, readable
 from app.heroku import Heroku
@@ -237,16 +237,17 @@ async def test_what_is_noted_last_is_written_when_the_program_stops(make_rig):
 async def test_while_the_database_is_away_exchanges_wait(key_rig: Rig, monkeypatch):
     key_rig.context.exchanges.note(said())
     await key_rig.context.database.close()
-    monkeypatch.setattr(key_rig.context.database, "_autocommit", unreachable())
+    monkeypatch.setattr(key_rig.context.database, "_statements", unreachable())
     with pytest.raises(Exception, match="not available"):
         await exchanges.write(key_rig.context)
     monkeypatch.undo()
     assert [one.path for one in await written(key_rig, UUID_)] == ["/0"]
 
 
-def unreachable():
-    """What a pool is like whose database nobody answers for."""
-    return create_async_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
+def unreachable() -> Connections:
+    """What connections are like to a database that nobody answers for."""
+    url = "postgresql://nobody@127.0.0.1:1/none"
+    return Connections(url, most=1, options="", is_autocommit=True, trouble="the database is not available")
 
 
 async def test_after_two_weeks_they_are_forgotten(key_rig: Rig):
