@@ -1,6 +1,7 @@
 """A Heroku add-on provider. What lives where:
 
 __main__.py     the command line: which commands there are
+loading.py      how a process loads what it runs
 simulation.py   the commands that know the simulator: simulate, conform
 main.py         the web process: create_app
 worker.py       the worker process, and the list of periodic work

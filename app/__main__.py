@@ -4,15 +4,15 @@ A command's module is imported when somebody types it: the list of them is read 
 another one needs.
 """
 
-import gc
 import os
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_group
+
+from app import loading
 
 # Where each command or group is, and what the list says of it, which is how its own help begins.
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -53,12 +53,7 @@ def _typer(**more: Any) -> typer.Typer:
 def load(name: str) -> Any:
     """The command or group of this name, imported."""
     module, _, attribute = COMMANDS[name][0].partition(":")
-    # Nearly all that is made while modules load stays: looking for garbage among it takes a fifth of the time.
-    gc.disable()
-    try:
-        found, parent = getattr(import_module(module), attribute), _typer()
-    finally:
-        gc.enable()
+    found, parent = getattr(loading.load(module), attribute), _typer()
     if isinstance(found, typer.Typer):
         parent.add_typer(found, name=name)
     else:

@@ -88,7 +88,7 @@ class TestHelp:
         modules = set(done.stdout.splitlines()[-1].split())
         heavy = {"fastapi", "uvicorn", "sqlalchemy", "alembic", "pydantic", "psycopg", "rich", "pygal", "authlib"}
         assert not heavy & modules
-        assert {name for name in modules if name.startswith("app.")} <= {"app.__main__"}
+        assert {name for name in modules if name.startswith("app.")} <= {"app.__main__", "app.loading"}
 
     @pytest.mark.parametrize("command", ["worker", "resources", "migrate"])
     def test_what_only_the_web_needs_is_not_imported_for_others(self, command):
