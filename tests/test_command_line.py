@@ -8,6 +8,7 @@ import base64
 import fcntl
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -327,11 +328,11 @@ class TestSimulate:
 class TestProcesses:
     """The two programs of production, started and told to stop as a platform does."""
 
-    def start(self, command: str, database_url: str) -> subprocess.Popen[str]:
+    def start(self, command: str, database_url: str, **more: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "app", command],
             cwd=PROJECT,
-            env=environment(database_url, port="0") | {"PATH": os.environ["PATH"]},
+            env=environment(database_url, port="0") | {"PATH": os.environ["PATH"]} | more,
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -345,6 +346,36 @@ class TestProcesses:
                     process.terminate()
         assert process.returncode in {0, -signal.SIGTERM}
         assert all({"timestamp", "level", "event", "logger"} <= set(line) for line in lines)
+
+    # The second ends a process that has no ear for it; the one that watches the others has, and they come from it.
+    @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGHUP])
+    def test_of_several_that_share_the_port_one_that_dies_is_replaced_and_all_stop_together(self, database_url, by):
+        def started(number: int) -> list[int]:
+            """The ids of so many more that answer."""
+            ids: list[int] = []
+            for line in process.stdout:
+                if found := re.search(r"Started server process \[(\d+)\]", line):
+                    ids.append(int(found[1]))
+                number -= "startup complete" in line
+                if not number:
+                    break
+            return ids
+
+        with self.start("web", database_url, WEB_CONCURRENCY="2") as process:
+            first, second = started(2)
+            os.kill(first, by)
+            (third,) = started(1)
+            assert len({process.pid, first, second, third}) == 4
+            # They were forked: they are still called as the first was.
+            called = Path(f"/proc/{process.pid}/cmdline")
+            assert not called.exists() or called.read_bytes() == Path(f"/proc/{third}/cmdline").read_bytes()
+            process.terminate()
+            said = process.stdout.read()
+        assert process.returncode == 0
+        assert said.count("Application shutdown complete") == 2
+        for gone in (second, third):
+            with pytest.raises(ProcessLookupError):
+                os.kill(gone, 0)
 
     def test_the_worker_runs_until_it_is_told_to_stop(self, database_url):
         with (

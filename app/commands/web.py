@@ -8,6 +8,7 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 
+from app.commands.forking import fork_web_processes
 from app.commands.process import clear_errors, settings_of_process
 from app.context import open_context
 from app.main import Companion, create_app
@@ -28,13 +29,14 @@ def web(
 
 
 def serve(factory: str, *, host: str, port: int) -> None:
-    """Run the server program until it is told to stop.
+    """Run the server program until it is told to stop, in WEB_CONCURRENCY processes.
 
     Args:
-        factory: `module:function` of what makes the application; it is imported in every process.
+        factory: `module:function` of what makes the application, in every process.
         host: the address to listen on.
         port: of it.
     """
+    fork_web_processes()
     uvicorn.run(
         factory,
         factory=True,
@@ -47,7 +49,7 @@ def serve(factory: str, *, host: str, port: int) -> None:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=90,
-        # A process that still imports is not hung: where several start at once on a busy machine that takes a while.
+        # A process that is slow to begin is not hung: where several start at once on a busy machine that takes a while.
         timeout_worker_healthcheck=60,
         timeout_graceful_shutdown=20,
     )
@@ -70,5 +72,6 @@ def companion(settings: Settings) -> Companion | None:
 
 async def _try_context(settings: Settings) -> None:
     """Fail now, with a sentence, rather than inside the server program."""
-    async with open_context(settings):
+    # Traces are sent by a thread, and there may be none where processes are forked.
+    async with open_context(settings.model_copy(update={"otel_exporter_otlp_endpoint": None})):
         pass
