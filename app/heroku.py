@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -81,9 +82,14 @@ class Heroku:
         self._client_secret = client_secret
         self._note_exchange = note
         self._watch = watch if watch is not None else Watch()
-        self._client = httpx2.AsyncClient(
+        self._transport = transport
+
+    @cached_property
+    def _client(self) -> httpx2.AsyncClient:
+        """Made when it is wanted: to read the certificate authorities takes 50 ms of a start, and a megabyte."""
+        return httpx2.AsyncClient(
             verify=certificates(),
-            transport=transport,
+            transport=self._transport,
             timeout=_TIMEOUT,
             follow_redirects=False,
             headers={"User-Agent": "addon/1.0"},
@@ -91,7 +97,8 @@ class Heroku:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        if "_client" in vars(self):
+            await self._client.aclose()
 
     async def exchange_grant(self, code: str, *, uuid: UUID | None = None) -> Tokens:
         """Trade the grant of a provision request for tokens. A grant works once, within five minutes."""

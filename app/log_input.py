@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 from uuid import UUID
@@ -53,11 +54,17 @@ class LogInput:
         self._slug = slug
         self._api_url = api_url
         self._watch = watch if watch is not None else Watch()
-        self._client = outgoing.client(named=[api_url], timeout=_TIMEOUT, transport=transport)
+        self._transport = transport
+
+    @cached_property
+    def _client(self) -> httpx2.AsyncClient:
+        """Made when it is wanted: see `heroku.py`."""
+        return outgoing.client(named=[self._api_url], timeout=_TIMEOUT, transport=self._transport)
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        if "_client" in vars(self):
+            await self._client.aclose()
 
     async def write(self, uuid: UUID, name: str, url: str, lines: Sequence[Written]) -> None:
         """Write lines, in order, all or none of them.

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote_plus, urlencode, urlsplit
 
@@ -83,11 +84,16 @@ class OpenId:
         self._client_secret = client_secret
         self._redirect_uri = redirect_uri
         self._clock = clock
-        # The provider's description of itself must not lead us to machines that only we can reach.
-        self._client = outgoing.client(named=[issuer], timeout=_TIMEOUT, transport=transport)
+        self._transport = transport
         self._known: _Provider | None = None
         self._keys: list[dict[str, Any]] = []
         self._keys_read_at: datetime | None = None
+
+    @cached_property
+    def _client(self) -> httpx2.AsyncClient:
+        """Made when it is wanted: see `heroku.py`."""
+        # The provider's description of itself must not lead us to machines that only we can reach.
+        return outgoing.client(named=[self._issuer], timeout=_TIMEOUT, transport=self._transport)
 
     @property
     def host(self) -> str:
@@ -96,7 +102,8 @@ class OpenId:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        if "_client" in vars(self):
+            await self._client.aclose()
 
     async def authorization_url(self, *, state: str, nonce: str, verifier: str) -> str:
         """Where the browser goes to be asked who it is."""

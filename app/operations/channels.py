@@ -9,9 +9,6 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime
 from typing import Final
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
@@ -64,7 +61,12 @@ def channels(context: Context) -> Mapping[str, Channel]:
 
 
 async def _mail(context: Context, id_: UUID, of: Content) -> None:
-    import aiosmtplib  # noqa: PLC0415 - only a worker sends mail, and not every one
+    # Only a worker sends mail, and not every one.
+    from email.message import EmailMessage  # noqa: PLC0415
+    from email.policy import SMTP  # noqa: PLC0415
+    from email.utils import format_datetime  # noqa: PLC0415
+
+    import aiosmtplib  # noqa: PLC0415
 
     settings = context.settings
     url = urlsplit(settings.alert_smtp_url.get_secret_value() if settings.alert_smtp_url else "")

@@ -1,6 +1,5 @@
 """One's own second factor: an authenticator app and recovery codes."""
 
-import segno
 from fastapi import APIRouter, Request, Response
 from markupsafe import Markup
 
@@ -86,5 +85,7 @@ def _page(
 
 def _picture(uri: str) -> Markup:
     """A QR code as SVG, by attributes alone: the pages allow no style of their own. White also in the dark."""
+    import segno  # noqa: PLC0415 - few processes ever draw one
+
     # segno's own words and our numbers: nothing in it is what somebody typed
     return Markup(segno.make(uri, error="m", micro=False).svg_inline(omitsize=True, light="#fff", border=3))  # noqa: S704 # nosec B704
