@@ -82,8 +82,11 @@ def create_app(settings: Settings, opener: ContextOpener = open_context, compani
     app.state.metrics_told = metrics_door.Told()
     app.state.newest_migration = health.newest_migration()
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
-    for door in (partner_api, webhooks, log_drain, sso, dashboard, health, admin, metrics_door):
+    for door in (partner_api, webhooks, log_drain, sso, dashboard, health, metrics_door):
         app.include_router(door.router)
+    # Without a prefix FastAPI would work out all of the panel's routes here, to see that none is empty, and once more
+    # when the first is asked for.
+    app.include_router(admin.router, prefix=admin.PATH)
     app.include_router(partner_api.direct_router)
     direct = direct_routes(partner_api.direct_router) | direct_routes(sso.router)
     handle_errors(app)

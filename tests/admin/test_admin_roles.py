@@ -15,15 +15,15 @@ from app.operators.attempts import Browser
 from app.operators.models import Operator
 from app.operators.roles import Actor, NotAllowed, Role
 from app.operators.sessions import Method
-from app.web.admin import router
+from app.web.admin import PATH, router
 from app.web.admin.access import GenuineForm
 
 FOR_ANYBODY = {
-    ("GET", "/admin/sign-in"),
-    ("POST", "/admin/sign-in"),
-    ("POST", "/admin/sign-in/code"),
-    ("GET", "/admin/sign-in/openid"),
-    ("GET", "/admin/sign-in/openid/callback"),
+    ("GET", "/sign-in"),
+    ("POST", "/sign-in"),
+    ("POST", "/sign-in/code"),
+    ("GET", "/sign-in/openid"),
+    ("GET", "/sign-in/openid/callback"),
 }
 ROUTES = [
     (method, context)
@@ -40,7 +40,7 @@ def needed_role(context: RouteContext) -> Role | None:
 
 def address(context: RouteContext) -> str:
     """Of nothing that exists: who may come this far is told so."""
-    return re.sub(
+    return PATH + re.sub(
         r"\{(\w+)(:\w+)?\}", lambda found: "x" if found[1] in {"name", "form", "verb"} else str(uuid4()), context.path
     )
 

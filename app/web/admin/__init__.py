@@ -22,12 +22,10 @@ from app.web.admin import (
     support,
     webhooks,
 )
-from app.web.admin.access import SetUpFirst, SignInFirst, lead_to_set_up, lead_to_sign_in
+from app.web.admin.access import PATH, SetUpFirst, SignInFirst, lead_to_set_up, lead_to_sign_in
 from app.web.description import for_people
 
-router = APIRouter(
-    prefix="/admin", default_response_class=HTMLResponse, responses=for_people(303, 403, 404, 422, 429, 503)
-)
+router = APIRouter(default_response_class=HTMLResponse, responses=for_people(303, 403, 404, 422, 429, 503))
 router.get("")(overview.show)
 for group in (
     sign_in,
@@ -50,4 +48,4 @@ for group in (
 ):
     router.include_router(group.router)
 
-__all__ = ["SetUpFirst", "SignInFirst", "lead_to_set_up", "lead_to_sign_in", "router"]
+__all__ = ["PATH", "SetUpFirst", "SignInFirst", "lead_to_set_up", "lead_to_sign_in", "router"]
