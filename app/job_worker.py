@@ -64,7 +64,8 @@ def worker_app(
         watch: counts the rounds.
     """
     app = procrastinate.App(
-        connector=procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=4),
+        # Each of the queue's statements is a transaction by itself: no BEGIN, no COMMIT.
+        connector=procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=4, kwargs={"autocommit": True}),
         periodic_defaults={"max_delay": 120},
     )
     for name, run in jobs.items():
