@@ -26,8 +26,19 @@ FOR_MANY = -1
 
 _ENQUEUE = text("""
     SELECT procrastinate_defer_jobs_v1(ARRAY[
-        ROW(:queue, :job, :priority, :lock, NULL, CAST(:args AS jsonb), NULL)::procrastinate_job_to_defer_v1
+        ROW(
+            :queue, :job, :priority, :lock, NULL, CAST(:args AS jsonb), now() + CAST(:after AS interval)
+        )::procrastinate_job_to_defer_v1
     ])
+""")
+_ENQUEUE_MANY = text("""
+    SELECT procrastinate_defer_jobs_v1(ARRAY(
+        SELECT ROW(
+            :queue, :job, :priority, uuid, NULL,
+            jsonb_strip_nulls(jsonb_build_object('uuid', uuid, 'traceparent', CAST(:traceparent AS text))), NULL
+        )::procrastinate_job_to_defer_v1
+        FROM unnest(CAST(:uuids AS text[])) WITH ORDINALITY AS given (uuid, place) ORDER BY place
+    ))
 """)
 # A job of this name that waits already is locked instead, and not changed: it is not begun before this transaction
 # ends, and so sees what it has changed.
@@ -92,6 +103,7 @@ class JobQueue:
         at_most_one: bool = False,
         priority: int = 0,
         is_apart: bool = False,
+        after: timedelta | None = None,
     ) -> None:
         """Have `job` run for the resource once the session's transaction has committed.
 
@@ -102,15 +114,14 @@ class JobQueue:
             at_most_one: do nothing if such a job is already waiting.
             priority: a higher one goes before others of the same resource.
             is_apart: it neither waits for the resource's other jobs nor holds them up, and outlives the resource.
+            after: how long it is not to begin; not together with `at_most_one`.
         """
-        if self._highest is not None and priority <= 0:
-            priority = min(priority, self._highest)
         parent = tracing.traceparent()
         arguments = {"uuid": str(uuid)} | ({} if parent is None else {"traceparent": parent})
         values: dict[str, Any] = {
             "queue": QUEUE,
             "job": job,
-            "priority": priority,
+            "priority": self._priority(priority),
             "lock": f"{job}:{uuid}" if is_apart else str(uuid),
             "args": json.dumps(arguments),
         }
@@ -118,7 +129,16 @@ class JobQueue:
         if at_most_one:
             await connection.execute(_ENQUEUE_ONE, values | {"queueing_lock": f"{job}:{uuid}"})
         else:
-            await connection.execute(_ENQUEUE, values)
+            await connection.execute(_ENQUEUE, values | {"after": after})
+
+    async def enqueue_many(self, session: AsyncSession, job: str, uuids: Sequence[UUID]) -> None:
+        """The same for a job of each of these resources, in their order."""
+        values = {"queue": QUEUE, "job": job, "priority": self._priority(0), "traceparent": tracing.traceparent()}
+        connection = await session.connection()
+        await connection.execute(_ENQUEUE_MANY, values | {"uuids": [str(uuid) for uuid in uuids]})
+
+    def _priority(self, wanted: int) -> int:
+        return wanted if self._highest is None or wanted > 0 else min(wanted, self._highest)
 
     async def cancel(self, session: AsyncSession, uuid: UUID) -> None:
         """Drop every waiting job of the resource. One that runs at this moment finds out when it records."""

@@ -65,6 +65,21 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """An action that is nothing but a change of the row, and a job that goes on from there.
+
+    Attributes:
+        make: on a locked row, with its history; raises `Refused` before it has changed anything.
+        job: what is enqueued then.
+        said: what `run` says of it.
+    """
+
+    make: Callable[[Context, AsyncSession, Resource, Order], None]
+    job: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """One thing that can be done.
 
@@ -79,6 +94,8 @@ class Action:
         is_grave: cannot be undone, or the customer feels it: the button is red, and the add-on's name must be typed.
         is_for_many: batches offer it. `run` then leaves everything but the database to jobs.
         parameters: what else it needs to know.
+        change: what `run` does, if it is no more than that: batches make many in one go. Such an action has neither
+            parameters nor a `why_idle`.
     """
 
     id: str
@@ -91,6 +108,7 @@ class Action:
     is_for_many: bool = False
     parameters: Sequence[Parameter] = ()
     why_idle: Callable[[Context, Resource], Awaitable[str | None]] | None = None
+    change: Change | None = None
 
     def refusal(self, context: Context, resource: Resource) -> str | None:
         """A sentence if it cannot be done to this resource now, else None."""

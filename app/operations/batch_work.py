@@ -10,29 +10,25 @@ https://devcenter.heroku.com/articles/platform-api-reference#rate-limits
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, and_, exists, func, select, text, update
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy import ColumnElement, and_, exists, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
-from app.errors import Gone, Refused, Retry
-from app.operations.action import Order, perform
-from app.operations.actions import ACTIONS
+from app.errors import Refused, Retry
+from app.operations.batch_beginning import begin, note
 from app.operations.batch_outcomes import begun_items, outcome_of
 from app.operations.batches import action_title, on_whose_word
 from app.operations.models import Batch, BatchItem, BatchState, ItemState
-from app.operators.roles import Actor
 from app.resources.lifecycle import PROGRAM, record
 from app.resources.models import Resource
-from app.resources.traces import Event
 
 _log = structlog.get_logger(__name__)
 
@@ -125,22 +121,21 @@ async def _begin_some(context: Context) -> _Begun:
             _pause(context, session, batch, refused.message)
             return _Begun.SOME
         most = min(max(room // number, 1), _TOGETHER, _TOGETHER if batch.action in _NEEDS_NO_PACE else left)
-        uuids = await _take(session, batch, most)
-        for uuid in uuids:
-            outcome = await _begin(context, session, batch, actor, uuid)
-            of_item = (BatchItem.batch_id == batch.id, BatchItem.resource_uuid == uuid)
-            await session.execute(update(BatchItem).where(*of_item).values(outcome))
-    return _Begun.SOME if uuids else _Begun.NOTHING
+        resources = await _take(session, batch, most)
+        if not resources:
+            return _Begun.NOTHING
+        await begin(context, session, batch, actor, resources)
+    return _Begun.SOME
 
 
-async def _take(session: AsyncSession, batch: Batch, most: int) -> Sequence[UUID]:
+async def _take(session: AsyncSession, batch: Batch, most: int) -> Sequence[Resource]:
     """The next ones, but for those that somebody is changing: nobody else is in the way of one, or waits for it.
 
     From here on nobody else changes them, and what is read of them is what they are.
     """
     query = (
-        select(BatchItem.resource_uuid)
-        .join(Resource, Resource.uuid == BatchItem.resource_uuid)
+        select(Resource)
+        .join(BatchItem, Resource.uuid == BatchItem.resource_uuid)
         .where(BatchItem.batch_id == batch.id, BatchItem.state == ItemState.WAITING)
         .order_by(BatchItem.resource_uuid)
         .limit(most)
@@ -174,50 +169,20 @@ async def begun_lately(session: AsyncSession, now: datetime) -> int:
     return int(await session.scalar(lately.where(BatchItem.begun_at > now - _MINUTE, _CALLS_HEROKU)) or 0)
 
 
-async def _begin(context: Context, session: AsyncSession, batch: Batch, actor: Actor, uuid: UUID) -> dict[str, Any]:
-    """Perform the action as a part of the session's transaction; the columns of the item after that."""
-    now = context.clock()
-    action = ACTIONS.get(batch.action)
-    if action is None:
-        return _failed(now, "This action does not exist any more.")
-    order = Order(actor=actor, reason=batch.reason, parameters=batch.parameters)
-    within = replace(context, database=context.database.within(session), queue=context.queue.for_many())
-    try:
-        said = await perform(within, action, uuid, order)
-    except (OperationalError, InterfaceError):  # the database itself: the whole transaction is tried again
-        raise
-    except Refused as refused:
-        return _failed(now, refused.message)
-    except Gone:
-        return _failed(now, "It has been deprovisioned.")
-    except Exception as error:  # noqa: BLE001 - one resource that breaks the program must not hold up all others
-        _log.exception("an action failed in a batch", batch=str(batch.id), resource=str(uuid))
-        return _failed(now, f"Our mistake ({type(error).__name__}); the log of the worker tells more.")
-    event_id = await session.scalar(select(func.max(Event.id)).where(Event.resource_uuid == uuid))
-    return {"state": ItemState.BEGUN, "message": said, "begun_at": now, "begun_event_id": event_id or 0}
-
-
-def _failed(now: datetime, message: str) -> dict[str, Any]:
-    return {"state": ItemState.FAILED, "message": message, "ended_at": now}
-
-
 async def _note_outcomes(context: Context) -> None:
     async with context.database.transaction() as session:
         if not await session.scalar(_LOCK):
             return
         now = context.clock()
-        failed_in: set[UUID] = set()
+        ended: dict[tuple[UUID, ItemState, str | None], list[UUID]] = defaultdict(list)
         # One statement: what it sees of a resource, its history and its jobs belongs together.
         for row in await session.execute(begun_items()):
             outcome = outcome_of(row, now)
-            if outcome is None:
-                continue
-            state, message = outcome
-            failed_in |= {row.batch_id} if state is ItemState.FAILED else set()
-            of_item = (BatchItem.batch_id == row.batch_id, BatchItem.resource_uuid == row.resource_uuid)
-            values = {"state": state, "message": message, "ended_at": now}
-            await session.execute(update(BatchItem).where(*of_item).values(values))
-        for batch_id in failed_in:
+            if outcome is not None:
+                ended[row.batch_id, *outcome].append(row.resource_uuid)
+        for (batch_id, state, message), uuids in ended.items():
+            await note(session, batch_id, uuids, {"state": state, "message": message, "ended_at": now})
+        for batch_id in {batch_id for batch_id, state, _ in ended if state is ItemState.FAILED}:
             await _pause_if_hopeless(context, session, batch_id)
 
 

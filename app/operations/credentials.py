@@ -7,10 +7,11 @@ from typing import Final
 from uuid import UUID
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.context import Context
 from app.errors import Gone, Refused, Retry, Unauthorized
-from app.operations.action import Action, Order, clean_reason, record_order
+from app.operations.action import Action, Change, Order, clean_reason, record_order
 from app.operators.roles import Role
 from app.resources import rotation
 from app.resources.config_values import look_soon
@@ -73,16 +74,23 @@ async def _foretell_push(_context: Context, resource: Resource) -> str:
 async def _push(context: Context, uuid: UUID, order: Order) -> str:
     async with context.database.transaction() as session:
         resource = await locked(session, uuid)
-        if resource.is_gone:
-            raise Gone
-        if resource.config_version == 0:
-            raise Refused("There is no config yet.")
-        resource.config_version += 1
-        resource.config_changed_at = context.clock()
-        look_soon(resource, context.clock())
-        record_order(context, session, uuid, order, "push_requested", "Config vars are sent to Heroku again")
-        await context.queue.enqueue(session, "push_config", uuid)
-    return "The config vars are on their way to Heroku."
+        _request_push(context, session, resource, order)
+        await context.queue.enqueue(session, _NEW_PUSH.job, uuid)
+    return _NEW_PUSH.said
+
+
+def _request_push(context: Context, session: AsyncSession, resource: Resource, order: Order) -> None:
+    if resource.is_gone:
+        raise Gone
+    if resource.config_version == 0:
+        raise Refused("There is no config yet.")
+    resource.config_version += 1
+    resource.config_changed_at = context.clock()
+    look_soon(resource, context.clock())
+    record_order(context, session, resource.uuid, order, "push_requested", "Config vars are sent to Heroku again")
+
+
+_NEW_PUSH: Final = Change(make=_request_push, job="push_config", said="The config vars are on their way to Heroku.")
 
 
 PUSH_CONFIG: Final = Action(
@@ -93,6 +101,7 @@ PUSH_CONFIG: Final = Action(
     foretell=_foretell_push,
     run=_push,
     is_for_many=True,
+    change=_NEW_PUSH,
 )
 
 
@@ -108,7 +117,14 @@ async def _foretell_rotation(_context: Context, resource: Resource) -> str:
 
 async def _rotate(context: Context, uuid: UUID, order: Order) -> str:
     await rotation.rotate(context, uuid, **order.signature)
-    return "The rotation has begun."
+    return _ROTATION.said
+
+
+def _request_rotation(context: Context, session: AsyncSession, resource: Resource, order: Order) -> None:
+    rotation.request(context, session, resource, **order.signature)
+
+
+_ROTATION: Final = Change(make=_request_rotation, job="rotate_service", said="The rotation has begun.")
 
 
 def _why_no_rotation(_context: Context, resource: Resource) -> str | None:
@@ -130,6 +146,7 @@ ROTATE: Final = Action(
     foretell=_foretell_rotation,
     run=_rotate,
     is_for_many=True,
+    change=_ROTATION,
 )
 
 

@@ -7,6 +7,8 @@ previous ones really stop is decided in `retirement.py`.
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from app.context import Context
 from app.errors import Gone, Refused
 from app.plans import Plan
@@ -64,16 +66,34 @@ async def rotate(
     """
     async with context.database.transaction() as session:
         resource = await locked(session, uuid)
-        if resource.is_gone:
-            raise Gone
-        why_not = why_no_scheduled_rotation(resource) if is_scheduled else why_no_rotation(resource)
-        if why_not is not None:
-            raise Refused(why_not)
-        now = context.clock()
-        resource.rotation_requested_at = now
-        text = "Rotation of the credentials " + ("begun by the schedule of the plan" if is_scheduled else "requested")
-        record(session, uuid, now, "rotation_requested", actor, text, operator_id=operator_id, reason=reason)
+        request(context, session, resource, actor, operator_id=operator_id, reason=reason, is_scheduled=is_scheduled)
         await context.queue.enqueue(session, "rotate_service", uuid)
+
+
+def request(
+    context: Context,
+    session: AsyncSession,
+    resource: Resource,
+    actor: str,
+    *,
+    operator_id: UUID | None = None,
+    reason: str | None = None,
+    is_scheduled: bool = False,
+) -> None:
+    """The same for a row that is locked; the caller enqueues `rotate_service`.
+
+    Raises:
+        Refused, Gone: as above; nothing is changed.
+    """
+    if resource.is_gone:
+        raise Gone
+    why_not = why_no_scheduled_rotation(resource) if is_scheduled else why_no_rotation(resource)
+    if why_not is not None:
+        raise Refused(why_not)
+    now = context.clock()
+    resource.rotation_requested_at = now
+    text = "Rotation of the credentials " + ("begun by the schedule of the plan" if is_scheduled else "requested")
+    record(session, resource.uuid, now, "rotation_requested", actor, text, operator_id=operator_id, reason=reason)
 
 
 def why_no_retirement(resource: Resource) -> str | None:

@@ -10,7 +10,7 @@ from rig import Rig
 from sqlalchemy import func, select, text, update
 
 from app.errors import Refused, Retry
-from app.operations import batch_progress, batch_selection, batch_work, batches
+from app.operations import batch_beginning, batch_progress, batch_selection, batch_work, batches
 from app.operations.actions import ACTIONS
 from app.operations.models import Batch, BatchItem, BatchState, ItemState
 from app.operators.roles import Actor, Role
@@ -295,7 +295,7 @@ class TestOutcomes:
                     raise ZeroDivisionError
             return await whole.run(context, uuid, order)
 
-        monkeypatch.setattr(batch_work, "ACTIONS", {"push-config": replace(whole, run=broken)})
+        monkeypatch.setattr(batch_beginning, "ACTIONS", {"push-config": replace(whole, run=broken, change=None)})
         batch_id = await order(key_rig, "push-config")
         await batch_work.work(key_rig.context)
         assert await counts(key_rig, batch_id) == {"begun": 1, "failed": 1}
@@ -303,6 +303,31 @@ class TestOutcomes:
         assert "Our mistake (ZeroDivisionError)" in item.message
         assert (await key_rig.resource(first)).name != "half done"
         assert (await key_rig.resource(second)).name == "half done"
+
+    async def test_one_that_breaks_among_those_that_begin_together_fails_alone(self, key_rig: Rig, monkeypatch):
+        first, second = sorted(await provision(key_rig, 2))
+        whole = ACTIONS["push-config"]
+
+        def broken(context, session, resource, order):
+            whole.change.make(context, session, resource, order)
+            resource.name = "half done"
+            if resource.uuid == second:
+                raise ZeroDivisionError
+
+        async def broken_alone(context, uuid, order):
+            if uuid == second:
+                raise ZeroDivisionError
+            return await whole.run(context, uuid, order)
+
+        changed = replace(whole, run=broken_alone, change=replace(whole.change, make=broken))
+        monkeypatch.setattr(batch_beginning, "ACTIONS", {"push-config": changed})
+        batch_id = await order(key_rig, "push-config")
+        await batch_work.work(key_rig.context)
+        assert await counts(key_rig, batch_id) == {"begun": 1, "failed": 1}
+        assert await key_rig.jobs() == [("push_config", "todo")]
+        for uuid, times in ((first, 1), (second, 0)):
+            assert (await key_rig.events(uuid)).count("push_requested") == times
+            assert (await key_rig.resource(uuid)).name != "half done"
 
     async def test_a_batch_of_what_failed_finds_just_that(self, key_rig: Rig):
         uuids = await provision(key_rig, 3)
@@ -425,13 +450,13 @@ class TestCrashes:
     async def test_a_round_that_dies_between_deed_and_commit_repeats_nothing(self, key_rig: Rig, monkeypatch):
         (uuid,) = await provision(key_rig, 1)
         batch_id = await order(key_rig)
-        whole = batch_work.perform
+        whole = batch_work.begin
 
-        async def perform_and_die(*words):
+        async def begin_and_die(*words):
             await whole(*words)
             raise asyncio.CancelledError
 
-        monkeypatch.setattr(batch_work, "perform", perform_and_die)
+        monkeypatch.setattr(batch_work, "begin", begin_and_die)
         with pytest.raises(asyncio.CancelledError):
             await batch_work.work(key_rig.context)
         assert await counts(key_rig, batch_id) == {"waiting": 1}
