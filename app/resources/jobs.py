@@ -104,13 +104,18 @@ async def provision_service(context: Context, uuid: UUID) -> None:
             await context.queue.enqueue(session, "announce_provisioned", uuid)
 
 
-async def push_config(context: Context, uuid: UUID) -> None:
+async def push_config(context: Context, uuid: UUID) -> Resource:
     """Give Heroku the wanted config vars, if it has older ones: several changes in a row make one push."""
     async with context.database.transaction() as session:
         resource = await _load(session, uuid)
-        version, config = resource.config_version, resource.config(context.keys)
-    if resource.needs_push:
-        await with_token(context, uuid, lambda token: context.heroku.update_config(uuid, token, config))
+    return await push(context, resource)
+
+
+async def push(context: Context, seen: Resource) -> Resource:
+    """The same for a resource that was read a moment ago; the row after that."""
+    uuid, version, config = seen.uuid, seen.config_version, seen.config(context.keys)
+    if seen.needs_push:
+        await with_token(context, uuid, lambda token: context.heroku.update_config(uuid, token, config), seen=seen)
     async with context.database.transaction() as session:
         resource = await _living(session, uuid)
         if version > resource.pushed_version:
@@ -122,6 +127,7 @@ async def push_config(context: Context, uuid: UUID) -> None:
             text = "Credentials rotated: the config vars have the new ones. The previous ones work until "
             await context.app_log.add(session, uuid, f"{text}{resource.retire_at:%Y-%m-%d %H:%M} UTC at least.")
             resource.rotated_at = resource.retirement_waits_for = resource.retirement_waits_since = None
+    return resource
 
 
 async def announce_provisioned(context: Context, uuid: UUID) -> None:
@@ -172,12 +178,12 @@ async def settle(context: Context, uuid: UUID) -> None:
                 await context.plans[wanted.plan].driver.retire(wanted)
 
 
-async def rotate_service(context: Context, uuid: UUID) -> None:
-    """Have the driver make new credentials, and push them."""
+async def rotate_service(context: Context, uuid: UUID) -> Resource:
+    """Have the driver make new credentials; whoever runs this pushes them then (`outcomes.run_job`)."""
     async with context.database.transaction() as session:
         resource = await _load(session, uuid)
     if resource.rotation_requested_at is None:
-        return
+        return resource
     if not resource.has_tokens:  # nor will there be any: the exchange of the grant was in the queue before this
         raise Refused("Heroku has never authorized us to change the config vars of this resource")
     # Until the driver has agreed to another plan, on the terms of the present one.
@@ -192,8 +198,9 @@ async def rotate_service(context: Context, uuid: UUID) -> None:
             resource.rotated_at = resource.credentials_at = context.clock()
             record(session, uuid, context.clock(), "rotated", PROGRAM, "New credentials made")
         await record_service(context, session, resource, provisioned, wanted)
-        if not resource.is_gone:
-            await context.queue.enqueue(session, "push_config", uuid)
+    if resource.is_gone:
+        raise Gone
+    return resource
 
 
 async def report_failure(context: Context, uuid: UUID) -> None:

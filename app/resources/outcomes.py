@@ -31,6 +31,7 @@ _log = structlog.get_logger(__name__)
 PATIENCE: Final = 10
 # A job that runs longer hangs: it is stopped and counts as failed, or it would hold a worker's place for ever.
 LONGEST_RUN: Final = timedelta(hours=1)
+_PUSHED_AGAIN_AFTER: Final = timedelta(seconds=1)
 
 
 async def _fail_provisioning(context: Context, session: AsyncSession, resource: Resource, reason: str) -> None:
@@ -66,6 +67,8 @@ async def _stop_settling(context: Context, session: AsyncSession, resource: Reso
 
 
 async def _end_rotation(context: Context, session: AsyncSession, resource: Resource, _reason: str) -> None:
+    if resource.rotation_requested_at is None:  # the new credentials are made
+        return
     resource.rotation_requested_at = None
     text = "The rotation did not succeed. The present credentials keep working; please try again or contact support."
     await tell(context, session, resource.uuid, context.clock(), "rotation_failed", PROGRAM, text)
@@ -90,11 +93,12 @@ _Follows = Callable[[Context, AsyncSession, Resource, str], Awaitable[None]]
 class Job:
     """A job, and what becomes of the resource when the job is given up.
 
-    `given_up` is None for work that is never given up, because something would stay behind. `skipped` is what becomes
-    of the resource when an operator takes such work out of the queue all the same; None if not even they may.
+    `run` may return the row as it leaves it. `given_up` is None for work that is never given up, because something
+    would stay behind. `skipped` is what becomes of the resource when an operator takes such work out of the queue all
+    the same; None if not even they may.
     """
 
-    run: Callable[[Context, UUID], Awaitable[None]]
+    run: Callable[[Context, UUID], Awaitable[Resource | None]]
     given_up: _Follows | None
     skipped: _Follows | None = None
 
@@ -132,14 +136,39 @@ async def run_job(context: Context, name: str, uuid: UUID) -> None:
         Exception: whatever should be tried again; a `Retry` says when.
     """
     job = JOBS[name]
+    left = await _run(context, name, uuid, lambda: job.run(context, uuid))
+    if left is not None and name == "rotate_service":
+        await _push_at_once(context, left)
+
+
+async def _push_at_once(context: Context, rotated: Resource) -> None:
+    """Push what a rotation has made without another job, and have one do it later if that does not succeed.
+
+    If the process dies meanwhile, the rotation's job is run again: it finds nothing to make, and comes here.
+    """
+    uuid = rotated.uuid
+    try:
+        await _run(context, "push_config", uuid, lambda: jobs.push(context, rotated))
+    except Exception as error:  # noqa: BLE001 - what each means has been decided: again later
+        after = (error.after if isinstance(error, Retry) else None) or _PUSHED_AGAIN_AFTER
+        async with context.database.transaction() as session:
+            await context.queue.enqueue(session, "push_config", uuid, after=after)
+
+
+async def _run(
+    context: Context, name: str, uuid: UUID, work: Callable[[], Awaitable[Resource | None]]
+) -> Resource | None:
     with context.watch.job(name, uuid) as seen:
-        await _run(context, name, job, uuid, seen)
+        return await _decide(context, name, uuid, work, seen)
 
 
-async def _run(context: Context, name: str, job: Job, uuid: UUID, seen: Run) -> None:
+async def _decide(
+    context: Context, name: str, uuid: UUID, work: Callable[[], Awaitable[Resource | None]], seen: Run
+) -> Resource | None:
+    given_up = JOBS[name].given_up
     try:
         async with asyncio.timeout(LONGEST_RUN.total_seconds()):
-            await job.run(context, uuid)
+            left = await work()
     except Gone as gone:
         seen.outcome = "gone"
         _log.info("job has nothing to do any more", reason=str(gone))
@@ -151,22 +180,25 @@ async def _run(context: Context, name: str, job: Job, uuid: UUID, seen: Run) -> 
         await _note_failure(context, name, uuid, str(error), is_unauthorized=True)
         raise Retry(str(error)) from error
     except Refused as refused:
-        if job.given_up is None:
+        if given_up is None:
             seen.outcome = "retry"
             await _note_failure(context, name, uuid, refused.message)
             raise Retry(refused.message) from refused
         seen.outcome = "given_up"
-        await _give_up(context, job.given_up, name, uuid, refused.message)
+        await _give_up(context, given_up, name, uuid, refused.message)
     except Exception as error:
         seen.outcome = "failed"
         _log.exception("job failed")
         failures = await _note_failure(context, name, uuid, f"{type(error).__name__} in {name}")
-        if failures < PATIENCE or job.given_up is None:
+        if failures < PATIENCE or given_up is None:
             raise
         seen.outcome = "given_up"
-        await _give_up(context, job.given_up, name, uuid, SORRY)
+        await _give_up(context, given_up, name, uuid, SORRY)
     else:
-        await _note_success(context, uuid)
+        if left is None or left.failures > 0 or left.unauthorized_at is not None:
+            await _note_success(context, uuid)
+        return left
+    return None
 
 
 async def _give_up(context: Context, given_up: _Follows, name: str, uuid: UUID, reason: str) -> None:

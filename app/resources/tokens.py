@@ -90,17 +90,31 @@ async def _take_lease(context: Context, uuid: UUID, unlike: str | None) -> _Leas
 
 
 async def with_token(
-    context: Context, uuid: UUID, call: Callable[[str], Awaitable[None]], *, is_routine: bool = False
+    context: Context,
+    uuid: UUID,
+    call: Callable[[str], Awaitable[None]],
+    *,
+    seen: Resource | None = None,
+    is_routine: bool = False,
 ) -> None:
-    """Call Heroku with a fresh token; if it is refused, refresh once and call once more. `is_routine` as above.
+    """Call Heroku with a fresh token; if it is refused, refresh once and call once more.
 
     Heroku not knowing the resource is flagged on it: operators decide, no data is lost over a mistaken 404.
+
+    Args:
+        context: as everywhere.
+        uuid: of the resource.
+        call: with a token.
+        seen: the row as it was a moment ago, which need not be read again then.
+        is_routine: as above.
 
     Raises:
         Unauthorized, Refused, Gone, Retry: as `fresh_access_token` and the call do.
     """
     try:
-        token = await fresh_access_token(context, uuid, is_routine=is_routine)
+        token = None if seen is None else _usable_token(context, seen, None)
+        if token is None:
+            token = await fresh_access_token(context, uuid, is_routine=is_routine)
         try:
             await call(token)
         except Unauthorized:

@@ -223,7 +223,7 @@ class TestTrouble:
         uuid, panel = await install(key_rig), await panel_of(Role.VIEWER)
         key_rig.simulator.faults.add("error", direction="platform", path="/config", count=9)
         await rotation.rotate(key_rig.context, UUID(uuid), "ada@example.com")
-        await key_rig.work()
+        await key_rig.work(rounds=2)
         assert "Heroku does not have its newest config vars." not in words(await page_of(panel, uuid))
         key_rig.clock.forward(minutes=16)
         said = words(await page_of(panel, uuid))

@@ -106,9 +106,9 @@ async def test_at_each_step_of_a_batch_of_rotations(scene: Scene):
 
     # The driver makes the credentials of the second.
     async with scene.locked(driver_lock(uuids[1])):
+        scene.heroku.hold(f"{uuids[2]}/config")
         await scene.start_worker()
         await scene.until_waiting("pg_advisory_lock")
-        scene.heroku.hold(f"{uuids[2]}/config")
         await until(has_come(scene.heroku.arrived), "the third is pushed")
         # The push of the third is on its way: Heroku takes it, and nobody is there to note that.
         await kill(scene)
