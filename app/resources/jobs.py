@@ -30,6 +30,7 @@ from app.resources.models import Resource, State
 from app.resources.removal import deprovision_service
 from app.resources.tokens import with_token
 from app.resources.traces import Event
+from app.resources.unchanged import Seen, change, look
 
 _log = structlog.get_logger(__name__)
 
@@ -104,20 +105,21 @@ async def provision_service(context: Context, uuid: UUID) -> None:
             await context.queue.enqueue(session, "announce_provisioned", uuid)
 
 
-async def push_config(context: Context, uuid: UUID) -> Resource:
+async def push_config(context: Context, uuid: UUID) -> Seen:
     """Give Heroku the wanted config vars, if it has older ones: several changes in a row make one push."""
-    async with context.database.transaction() as session:
-        resource = await _load(session, uuid)
-    return await push(context, resource)
+    return await push(context, await look(context, uuid))
 
 
-async def push(context: Context, seen: Resource) -> Resource:
-    """The same for a resource that was read a moment ago; the row after that."""
-    uuid, version, config = seen.uuid, seen.config_version, seen.config(context.keys)
-    if seen.needs_push:
-        await with_token(context, uuid, lambda token: context.heroku.update_config(uuid, token, config), seen=seen)
-    async with context.database.transaction() as session:
-        resource = await _living(session, uuid)
+async def push(context: Context, seen: Seen) -> Seen:
+    """The same for a resource that was read a moment ago."""
+    resource = seen.resource
+    uuid, version, config = resource.uuid, resource.config_version, resource.config(context.keys)
+    if resource.needs_push:
+        await with_token(context, uuid, lambda token: context.heroku.update_config(uuid, token, config), seen=resource)
+
+    async def note(session: AsyncSession, resource: Resource) -> None:
+        if resource.is_gone:
+            raise Gone
         if version > resource.pushed_version:
             resource.pushed_version = version
             record(session, uuid, context.clock(), "config_pushed", PROGRAM, "Config vars sent to Heroku")
@@ -127,7 +129,8 @@ async def push(context: Context, seen: Resource) -> Resource:
             text = "Credentials rotated: the config vars have the new ones. The previous ones work until "
             await context.app_log.add(session, uuid, f"{text}{resource.retire_at:%Y-%m-%d %H:%M} UTC at least.")
             resource.rotated_at = resource.retirement_waits_for = resource.retirement_waits_since = None
-    return resource
+
+    return await change(context, seen, note)
 
 
 async def announce_provisioned(context: Context, uuid: UUID) -> None:
@@ -178,29 +181,31 @@ async def settle(context: Context, uuid: UUID) -> None:
                 await context.plans[wanted.plan].driver.retire(wanted)
 
 
-async def rotate_service(context: Context, uuid: UUID) -> Resource:
+async def rotate_service(context: Context, uuid: UUID) -> Seen:
     """Have the driver make new credentials; whoever runs this pushes them then (`outcomes.run_job`)."""
-    async with context.database.transaction() as session:
-        resource = await _load(session, uuid)
+    seen = await look(context, uuid)
+    resource = seen.resource
     if resource.rotation_requested_at is None:
-        return resource
+        return seen
     if not resource.has_tokens:  # nor will there be any: the exchange of the grant was in the queue before this
         raise Refused("Heroku has never authorized us to change the config vars of this resource")
     # Until the driver has agreed to another plan, on the terms of the present one.
     wanted = resource.info(context.keys, plan=resource.service_plan, generation=resource.generation + 1)
     with context.watch.driver_call(wanted.plan, "rotate"):
         provisioned = await context.plans[wanted.plan].driver.rotate(wanted)
-    async with context.database.transaction() as session:
-        resource = await locked(session, uuid)
+
+    async def note(session: AsyncSession, resource: Resource) -> None:
         if not resource.is_gone:
             resource.generation = wanted.generation
             resource.rotation_requested_at = None
             resource.rotated_at = resource.credentials_at = context.clock()
             record(session, uuid, context.clock(), "rotated", PROGRAM, "New credentials made")
         await record_service(context, session, resource, provisioned, wanted)
-    if resource.is_gone:
+
+    seen = await change(context, seen, note)
+    if seen.resource.is_gone:
         raise Gone
-    return resource
+    return seen
 
 
 async def report_failure(context: Context, uuid: UUID) -> None:

@@ -20,6 +20,7 @@ from app.resources.lifecycle import PROGRAM, end_in_background, give_up_provisio
 from app.resources.log_writing import write_log
 from app.resources.models import Resource, State
 from app.resources.plan_change import take_back_move
+from app.resources.unchanged import Seen
 from app.resources.usage import measure_usage
 from app.resources.webhook_subscription import keep_webhook
 from app.resources.webhooks import fail_waiting, handle_webhooks
@@ -98,7 +99,7 @@ class Job:
     the same; None if not even they may.
     """
 
-    run: Callable[[Context, UUID], Awaitable[Resource | None]]
+    run: Callable[[Context, UUID], Awaitable[Seen | None]]
     given_up: _Follows | None
     skipped: _Follows | None = None
 
@@ -141,12 +142,12 @@ async def run_job(context: Context, name: str, uuid: UUID) -> None:
         await _push_at_once(context, left)
 
 
-async def _push_at_once(context: Context, rotated: Resource) -> None:
+async def _push_at_once(context: Context, rotated: Seen) -> None:
     """Push what a rotation has made without another job, and have one do it later if that does not succeed.
 
     If the process dies meanwhile, the rotation's job is run again: it finds nothing to make, and comes here.
     """
-    uuid = rotated.uuid
+    uuid = rotated.resource.uuid
     try:
         await _run(context, "push_config", uuid, lambda: jobs.push(context, rotated))
     except Exception as error:  # noqa: BLE001 - what each means has been decided: again later
@@ -155,16 +156,14 @@ async def _push_at_once(context: Context, rotated: Resource) -> None:
             await context.queue.enqueue(session, "push_config", uuid, after=after)
 
 
-async def _run(
-    context: Context, name: str, uuid: UUID, work: Callable[[], Awaitable[Resource | None]]
-) -> Resource | None:
+async def _run(context: Context, name: str, uuid: UUID, work: Callable[[], Awaitable[Seen | None]]) -> Seen | None:
     with context.watch.job(name, uuid) as seen:
         return await _decide(context, name, uuid, work, seen)
 
 
 async def _decide(
-    context: Context, name: str, uuid: UUID, work: Callable[[], Awaitable[Resource | None]], seen: Run
-) -> Resource | None:
+    context: Context, name: str, uuid: UUID, work: Callable[[], Awaitable[Seen | None]], seen: Run
+) -> Seen | None:
     given_up = JOBS[name].given_up
     try:
         async with asyncio.timeout(LONGEST_RUN.total_seconds()):
@@ -195,7 +194,7 @@ async def _decide(
         seen.outcome = "given_up"
         await _give_up(context, given_up, name, uuid, SORRY)
     else:
-        if left is None or left.failures > 0 or left.unauthorized_at is not None:
+        if left is None or left.resource.failures > 0 or left.resource.unauthorized_at is not None:
             await _note_success(context, uuid)
         return left
     return None
