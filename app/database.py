@@ -57,6 +57,7 @@ class Database:
             hide_parameters=True,  # an error's text must not repeat what was being stored
             connect_args={"connect_timeout": 5, "options": options, "application_name": "addon"},
         )
+        self._each_alone = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._statements = Connections(
             url,
             most=_STATEMENTS_AT_ONCE,
@@ -81,10 +82,21 @@ class Database:
         except (OperationalError, InterfaceError, PoolTimeoutError) as error:
             raise Retry(_AWAY) from error
 
-    def statements(self) -> AbstractAsyncContextManager[psycopg.AsyncConnection]:
-        """A connection on which each statement is a transaction, and is committed when it returns.
+    @asynccontextmanager
+    async def singly(self) -> AsyncIterator[AsyncSession]:
+        """A session each of whose statements is a transaction by itself, and is committed when it returns.
 
-        For the few places where a session would take longer than the database does.
+        Raises:
+            Retry: the database cannot be reached or did not answer in time. What it was told may have been done.
+        """
+        try:
+            async with AsyncSession(self._each_alone, expire_on_commit=False) as session:
+                yield session
+        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+            raise Retry(_AWAY) from error
+
+    def statements(self) -> AbstractAsyncContextManager[psycopg.AsyncConnection]:
+        """The same for plain SQL: for the few places where a session would take longer than the database does.
 
         Raises:
             Retry: the database cannot be reached or did not answer in time. What it was told may have been done.

@@ -45,10 +45,7 @@ async def look(context: Context, uuid: UUID) -> Seen:
     Raises:
         Gone: there never was one, or it has been deprovisioned.
     """
-    async with (
-        context.database.statements() as connection,
-        AsyncSession(connection, expire_on_commit=False) as session,
-    ):
+    async with context.database.singly() as session:
         found = (await session.execute(_LOOK, {"uuid": uuid})).one_or_none()
     if found is None or found[0].is_gone:
         raise Gone
@@ -90,8 +87,8 @@ async def _write(context: Context, seen: Seen, event: Event) -> str | None:
     given = {f"row_{name}": value for name, value in values.items()}
     given |= {f"line_{name}": value for name, value in line.items()}
     statement = _statement(tuple(values), tuple(line))
-    async with context.database.statements() as connection:
-        version: str | None = await connection.scalar(statement, given | {"uuid_": row.uuid, "version_": seen.version})
+    async with context.database.singly() as session:
+        version: str | None = await session.scalar(statement, given | {"uuid_": row.uuid, "version_": seen.version})
     for name, value in values.items() if version is not None else ():
         set_committed_value(row, name, value)
     return version
