@@ -86,8 +86,7 @@ class Connections:
     async def _known(self) -> psycopg.AsyncConnection | None:
         while self._idle:
             connection = self._idle.pop()
-            # The server says nothing unasked but that it ends, and ends the connection then.
-            if not connection.closed and not _has_been_told(connection.fileno()):
+            if not connection.closed and not is_over(connection.fileno()):
                 return connection
             await connection.close()
         return None
@@ -102,7 +101,14 @@ class Connections:
         )
 
 
-def _has_been_told(file: int) -> bool:
+def is_over(file: int) -> bool:
+    """Whether the server has ended an idle connection; to ask the server itself would take a round trip.
+
+    It says nothing unasked but that it ends. Whatever else it may have said, such a connection is not worth keeping.
+
+    Args:
+        file: the descriptor of the connection's socket.
+    """
     poll = select.poll()
     poll.register(file, select.POLLIN)
     return bool(poll.poll(0))

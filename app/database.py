@@ -7,15 +7,15 @@ from typing import Any, Final
 
 import psycopg
 from pydantic_core import to_json
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, event
 from sqlalchemy.dialects.postgresql import TIMESTAMP
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import QueuePool
 
-from app.connections import Connections
+from app.connections import Connections, is_over
 from app.errors import Retry
 
 _AWAY: Final = "the database is not available just now"
@@ -53,10 +53,10 @@ class Database:
             max_overflow=0,
             # A waiter for a connection is told "not now" while Heroku still listens (it wants an answer within 3 s).
             pool_timeout=2,
-            pool_pre_ping=True,
             hide_parameters=True,  # an error's text must not repeat what was being stored
             connect_args={"connect_timeout": 5, "options": options, "application_name": "addon"},
         )
+        event.listen(self._engine.sync_engine, "checkout", _refuse_what_is_over)
         self._each_alone = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._statements = Connections(
             url,
@@ -128,6 +128,15 @@ class Database:
         """Close every connection."""
         await self._engine.dispose()
         await self._statements.close()
+
+
+def _refuse_what_is_over(connection: Any, *_: object) -> None:
+    """Have the pool make a new connection instead of one that the server has ended meanwhile.
+
+    https://docs.sqlalchemy.org/en/20/core/pooling.html#custom-legacy-pessimistic-ping
+    """
+    if is_over(connection.driver_connection.fileno()):
+        raise DisconnectionError
 
 
 def each_of(given: str, columns: str) -> str:

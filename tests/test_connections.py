@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from rig import Rig
+from sqlalchemy import text
 
 from app import connections
 from app.connections import Connections
@@ -132,3 +134,26 @@ async def test_what_is_closed_leaves_no_connection_behind(some: Connections):
     assert kept.closed
     assert early.closed
     assert late.closed
+
+
+@pytest.mark.parametrize("kind", ["transaction", "singly"])
+async def test_a_session_too_gets_a_new_connection_for_one_that_the_server_has_ended(
+    key_rig: Rig, some: Connections, kind: str
+):
+    async def backend() -> int:
+        async with getattr(key_rig.context.database, kind)() as session:
+            return int(await session.scalar(text("SELECT pg_backend_pid()")))
+
+    before = await backend()
+    async with some.one() as other:
+        ended = await other.execute("SELECT pg_terminate_backend(%s, 5000)", [before])
+        assert await ended.fetchone() == (True,)
+    assert await backend() != before
+
+
+async def test_what_is_said_singly_is_committed_at_once(key_rig: Rig, some: Connections):
+    async with key_rig.context.database.singly() as session:
+        await session.execute(text("CREATE TABLE said (number integer)"))
+        await session.execute(text("INSERT INTO said VALUES (1)"))
+        async with some.one() as other:
+            assert await (await other.execute("SELECT number FROM said")).fetchall() == [(1,)]
