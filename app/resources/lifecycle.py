@@ -196,7 +196,7 @@ def store_made(context: Context, resource: Resource, provisioned: Provisioned) -
     """Keep config and details, sealed."""
     check_declared(context, provisioned)
     note_change(context.keys, resource, dict(provisioned.config), context.clock())
-    resource.seal(context.keys, "details", json.dumps(dict(provisioned.details)))
+    resource.seal(context.keys, "details", json.dumps(dict(provisioned.details)) if provisioned.details else None)
     resource.seal(context.keys, "config", json.dumps(dict(provisioned.config)))
 
 

@@ -18,7 +18,7 @@ from app.drivers.base import Provisioned, ResourceInfo
 from app.job_queue import enqueue_each_once
 from app.resources.config_values import ARRIVES_WITHIN
 from app.resources.lifecycle import PROGRAM, check_declared
-from app.resources.models import State, purpose
+from app.resources.models import Secret, State, purpose
 from app.telemetry import tracing
 
 # SQL for the line in the history.
@@ -74,7 +74,7 @@ class Made:
         uuid: of a resource whose row has just been made.
         plan: on whose terms it was made.
         message: of the driver, for the customer.
-        config_sealed: and `details_sealed`: see `models.py`.
+        config_sealed: and `details_sealed`: see `models.py`. Most drivers have no details.
         has_config: whether there is anything that Heroku should have by and by.
         has_usage: whether its driver can tell how much of it is used.
         traceparent: for the jobs.
@@ -84,7 +84,7 @@ class Made:
     plan: str
     message: str | None
     config_sealed: bytes = field(repr=False)
-    details_sealed: bytes = field(repr=False)
+    details_sealed: bytes | None = field(repr=False)
     has_config: bool
     has_usage: bool
     traceparent: str | None
@@ -110,7 +110,7 @@ def made(context: Context, wanted: ResourceInfo, provisioned: Provisioned) -> Ma
 
     uuid = str(wanted.uuid)
 
-    def sealed(secret: Any, value: Mapping[str, Any]) -> bytes:
+    def sealed(secret: Secret, value: Mapping[str, Any]) -> bytes:
         return context.keys.seal(json.dumps(dict(value)), purpose(secret, uuid))
 
     return Made(
@@ -118,7 +118,7 @@ def made(context: Context, wanted: ResourceInfo, provisioned: Provisioned) -> Ma
         plan=wanted.plan,
         message=provisioned.message,
         config_sealed=sealed("config", provisioned.config),
-        details_sealed=sealed("details", provisioned.details),
+        details_sealed=sealed("details", provisioned.details) if provisioned.details else None,
         has_config=bool(provisioned.config),
         has_usage=context.plans[wanted.plan].driver.can_tell_usage,
         traceparent=tracing.traceparent(),

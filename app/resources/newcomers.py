@@ -4,30 +4,60 @@ The primary key decides which of many simultaneous requests with one uuid came f
 is there already comes back as it is: a repeated request is answered from it.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
 from app.context import Context
 from app.database import each_of, lines
+from app.encryption import KeyRing
 from app.job_queue import enqueue_all
 from app.resources.lifecycle import HEROKU, PROGRAM
 from app.resources.made_at_once import COLUMNS, FOLLOWS, READY, Made, moment
-from app.resources.models import Resource, State
+from app.resources.models import Resource, Secret, State, purpose
 
-# What of a row is needed to answer a repeated request.
-_KNOWN: Final = (
-    "plan",
-    "state",
-    "refusal",
-    "message",
-    "unsettled_since",
-    "config_sealed",
-    "grant_sealed",
-    "refresh_token_sealed",
-)
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What of a row is needed to answer a repeated request: see `models.py`. Making a whole row of it takes longer."""
+
+    uuid: UUID
+    state: State
+    refusal: str | None
+    message: str | None
+    unsettled_since: datetime | None
+    config_sealed: bytes | None = field(repr=False)
+    grant_sealed: bytes | None = field(repr=False)
+    refresh_token_sealed: bytes | None = field(repr=False)
+
+    @property
+    def is_being_made(self) -> bool:
+        """Whether some request, here or in another process, is at it just now."""
+        return self.state is State.PROVISIONING and self.unsettled_since is not None
+
+    def config(self, keys: KeyRing) -> dict[str, str]:
+        """The wanted config vars, names to values; empty before there are any."""
+        config: dict[str, str] = json.loads(self._open(keys, "config", self.config_sealed) or "{}")
+        return config
+
+    def grant(self, keys: KeyRing) -> str | None:
+        """What came first and has not been exchanged."""
+        return self._open(keys, "grant", self.grant_sealed)
+
+    def _open(self, keys: KeyRing, secret: Secret, sealed: bytes | None) -> str | None:
+        return None if sealed is None else keys.open(sealed, purpose(secret, self.uuid))
+
+
+_KNOWN: Final = tuple(name for name in Known.__slots__ if name != "uuid")
+
+
+def known(resource: Resource) -> Known:
+    """What is needed of a whole row."""
+    return Known(resource.uuid, *(getattr(resource, name) for name in _KNOWN))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +125,7 @@ class Entry:
 
     is_new: bool
     refused: str | None
-    known: Resource | None
+    known: Known | None
 
 
 _COLUMNS: Final = f"""
@@ -192,6 +222,5 @@ def _entry(row: Sequence[Any]) -> Entry:
     uuid, is_new, refused, is_known, *values = row
     if not is_known:
         return Entry(is_new=is_new, refused=refused, known=None)
-    known = Resource(uuid=uuid, **dict(zip(_KNOWN, values[: len(_KNOWN)], strict=True)))
-    known.state = State(known.state)
-    return Entry(is_new=False, refused=None, known=known)
+    state, *others, _ = values
+    return Entry(is_new=False, refused=None, known=Known(uuid, State(state), *others))

@@ -27,6 +27,7 @@ from app.resources.lifecycle import (
 )
 from app.resources.log_drain import token_digest
 from app.resources.models import Resource, Secret, State, purpose
+from app.resources.newcomers import Known
 from app.telemetry import tracing
 
 _log = structlog.get_logger(__name__)
@@ -123,7 +124,7 @@ async def _answer_again(context: Context, request: ProvisionRequest, entry: newc
     """The answer where nothing was made now."""
     if entry.known is None and entry.refused is not None:
         raise Refused(entry.refused)
-    if entry.known is None or _is_being_made(entry.known) or _may_keep(context, entry.known, request.grant):
+    if entry.known is None or entry.known.is_being_made or _may_keep(context, entry.known, request.grant):
         return await _join(context, request, deadline)
     return _told(context, entry.known)
 
@@ -167,14 +168,14 @@ async def _join(context: Context, request: ProvisionRequest, deadline: float) ->
     return await _answer(context, request.uuid, deadline)
 
 
-def _may_keep(context: Context, resource: Resource, grant: str | None) -> bool:
+def _may_keep(context: Context, known: Known, grant: str | None) -> bool:
     """Whether a repeated request brings a fresh grant: worth keeping while there are no tokens yet."""
-    is_of_use = grant is not None and not resource.is_gone and not resource.has_tokens
-    return is_of_use and resource.open(context.keys, "grant") != grant
+    is_of_use = grant is not None and known.state is not State.DEPROVISIONED and known.refresh_token_sealed is None
+    return is_of_use and known.grant(context.keys) != grant
 
 
 async def _keep_newer_grant(context: Context, session: AsyncSession, resource: Resource, grant: str | None) -> None:
-    if not _may_keep(context, resource, grant):
+    if not _may_keep(context, newcomers.known(resource), grant):
         return
     resource.seal(context.keys, "grant", grant)
     resource.grant_received_at = context.clock()
@@ -214,7 +215,7 @@ async def _provision_now(
                 resource.pushed_version = resource.config_version
             if not resource.is_gone:
                 await record_provisioned(context, session, resource, provisioned.message)
-    return _told(context, resource)
+    return _told(context, newcomers.known(resource))
 
 
 async def _answer(context: Context, uuid: UUID, deadline: float) -> Answer:
@@ -222,26 +223,22 @@ async def _answer(context: Context, uuid: UUID, deadline: float) -> Answer:
     pause = _FIRST_GLANCE.total_seconds()
     while True:
         async with context.database.transaction() as session:
-            resource = await session.get_one(Resource, uuid)
-        if not _is_being_made(resource) or asyncio.get_running_loop().time() > deadline:
-            return _told(context, resource)
+            known = newcomers.known(await session.get_one(Resource, uuid))
+        if not known.is_being_made or asyncio.get_running_loop().time() > deadline:
+            return _told(context, known)
         await asyncio.sleep(pause)
         pause *= _RARER
 
 
-def _is_being_made(resource: Resource) -> bool:
-    return resource.state is State.PROVISIONING and resource.unsettled_since is not None
-
-
-def _told(context: Context, resource: Resource) -> Answer:
+def _told(context: Context, known: Known) -> Answer:
     """The answer, from the row alone, so that an equal request gets an equal one."""
-    if resource.refusal is not None:
-        raise Refused(resource.refusal)
-    if resource.is_gone:
+    if known.refusal is not None:
+        raise Refused(known.refusal)
+    if known.state is State.DEPROVISIONED:
         raise Gone
-    if resource.state is State.PROVISIONING:
-        return _in_background(resource.uuid)
-    return Answer(uuid=resource.uuid, config=resource.config(context.keys), message=resource.message)
+    if known.state is State.PROVISIONING:
+        return _in_background(known.uuid)
+    return Answer(uuid=known.uuid, config=known.config(context.keys), message=known.message)
 
 
 def _in_background(uuid: UUID) -> Answer:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 from uuid import UUID
 
@@ -49,6 +50,11 @@ class Watch:
 
     def __init__(self, tracing: Tracing | None = None) -> None:
         self.metrics = Metrics()
+        # Their labels are few, and looking one up takes as long as counting.
+        self._requests = cache(self.metrics.requests.labels)
+        self._driver_calls = cache(self.metrics.driver_calls.labels)
+        self._provisionings = cache(self.metrics.provisionings.labels)
+        self._provisioning_time = cache(self.metrics.provisioning_time.labels)
         self.tracing = tracing if tracing is not None else Tracing()
 
     @contextmanager
@@ -62,7 +68,7 @@ class Watch:
                 yield seen
             finally:
                 status = f"{seen.status // 100}xx" if seen.status else "none"
-                self.metrics.requests.labels(method, seen.route, status).observe(time.perf_counter() - started)
+                self._requests(method, seen.route, status).observe(time.perf_counter() - started)
                 span.rename(f"{method} {seen.route}")
                 span.set({"http.route": seen.route, "http.response.status_code": seen.status})
                 if seen.resource is not None:
@@ -124,13 +130,13 @@ class Watch:
                 span.fail(type(error).__name__)
                 raise
             finally:
-                self.metrics.driver_calls.labels(plan, call, outcome).observe(time.perf_counter() - started)
+                self._driver_calls(plan, call, outcome).observe(time.perf_counter() - started)
                 span.set({"addon.outcome": outcome})
 
     def provisioned(self, plan: str, seconds: float) -> None:
         """A resource is ready, so long after Heroku had asked for it."""
-        self.metrics.provisionings.labels(plan, "provisioned").inc()
-        self.metrics.provisioning_time.labels(plan).observe(seconds)
+        self._provisionings(plan, "provisioned").inc()
+        self._provisioning_time(plan).observe(seconds)
 
     def provisioning_given_up(self, plan: str) -> None:
         """A resource never became ready."""

@@ -49,7 +49,7 @@ async def take_lines(request: Request, context: OpenContext) -> None:
         raise HTTPException(403)
     structlog.contextvars.bind_contextvars(resource=str(resource.uuid))
     try:
-        lines = read_lines(await read_body(request.headers, request.receive, LARGEST_BATCH))
+        lines = read_lines(await read_body(request.scope, request.receive, LARGEST_BATCH))
     except BadLines as error:
         raise BadRequest(str(error)) from None
     count = request.headers.get("Logplex-Msg-Count")

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -70,8 +69,8 @@ class EveryRequest:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        given = headers.get("X-Request-ID") or headers.get("Request-Id") or ""
+        headers = dict(scope["headers"])
+        given = (headers.get(b"x-request-id") or headers.get(b"request-id") or b"").decode("latin-1")
         request_id = given if _GOOD_ID.fullmatch(given) else str(uuid.uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
@@ -87,7 +86,7 @@ class EveryRequest:
         with _own_ids(request_id), self._watch().request(scope["method"], scope["path"]) as seen:
             try:
                 if scope["path"] not in _READ_BY_THEIR_DOOR:
-                    receive = _replay(await read_body(headers, receive), receive)
+                    receive = _replay(await read_body(scope, receive), receive)
                 await self._lead_in(scope, receive, send_safely)
             except ClientDisconnect:
                 status = _CLIENT_CLOSED
@@ -147,11 +146,11 @@ def _own_ids(request_id: str) -> Iterator[None]:
             structlog.contextvars.bind_contextvars(**before)
 
 
-async def read_body(headers: Headers, receive: Receive, most: int = LARGEST_BODY) -> bytes:
+async def read_body(scope: Scope, receive: Receive, most: int = LARGEST_BODY) -> bytes:
     """The whole body, read before any work begins.
 
     Args:
-        headers: of the request.
+        scope: of the request.
         receive: gives it, piece by piece.
         most: bytes.
 
@@ -160,8 +159,8 @@ async def read_body(headers: Headers, receive: Receive, most: int = LARGEST_BODY
         TooSlow: it is not complete within two seconds.
         ClientDisconnect: the caller left in the middle; half a request is not acted on.
     """
-    length = headers.get("Content-Length", "0")
-    if length.isascii() and length.isdigit() and int(length) > most:
+    length = dict(scope["headers"]).get(b"content-length", b"0")
+    if length.isdigit() and int(length) > most:
         raise TooLarge
     parts: list[bytes] = []
     size = 0

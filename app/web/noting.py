@@ -12,6 +12,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
+from pydantic_core import to_json
 
 from app.context import Context
 from app.exchanges import Exchange, readable
@@ -47,6 +48,16 @@ class DirectRoute(APIRoute):
         return self.handle_directly
 
 
+class JsonAnswer(Response):
+    """An answer in JSON that is noted without being read again, and kept by nobody on its way."""
+
+    media_type = "application/json"
+
+    def __init__(self, content: dict[str, Any], status: int) -> None:
+        super().__init__(to_json(content), status, {"Cache-Control": "no-store"})
+        self.content = content
+
+
 def direct_routes(router: APIRouter) -> dict[tuple[str, str], DirectRoute]:
     """The direct routes of a router, by method and path."""
     found = [route for route in router.routes if isinstance(route, DirectRoute)]
@@ -57,20 +68,20 @@ def _noted(handle: Handle) -> Handle:
     async def noted(request: Request) -> Response:
         started = time.perf_counter()
         status: int | None = None
-        body = b""
+        told: dict[str, Any] = {}
         try:
             try:
                 response = await handle(request)
             except KINDS as error:
                 response = await answer(request, error)
-            status, body = response.status_code, bytes(response.body)
+            status, told = response.status_code, _told(response)
         except Exception:
             status = 500
             raise
         else:
             return response
         finally:
-            _note(request, started, status, body)
+            _note(request, started, status, told)
 
     return noted
 
@@ -87,11 +98,10 @@ def about(request: Request, uuid: UUID, facts: dict[str, Any], *, secrets: Itera
     request.state.about = (uuid, facts, tuple(secrets))
 
 
-def _note(request: Request, started: float, status: int | None, body: bytes) -> None:
+def _note(request: Request, started: float, status: int | None, told: dict[str, Any]) -> None:
     uuid, facts, secrets = getattr(request.state, "about", (None, {}, ()))
     if uuid is None:
         return
-    told = _json_object(body) if body else {}
     config = told.get("config")
     config = config if isinstance(config, dict) else {}
     said: dict[str, Any] = {name: told[name] for name in ("id", "message") if name in told}
@@ -113,9 +123,11 @@ def _note(request: Request, started: float, status: int | None, body: bytes) -> 
     )
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def _told(response: Response) -> dict[str, Any]:
+    if isinstance(response, JsonAnswer):
+        return response.content
     try:
-        found = json.loads(body)
+        found = json.loads(bytes(response.body)) if response.body else None
     except ValueError:
-        return {}
+        found = None
     return found if isinstance(found, dict) else {}

@@ -17,7 +17,6 @@ from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from app.errors import Gone, Retry
@@ -26,7 +25,7 @@ from app.web.dependencies import FromHeroku, OpenContext, context_of, from_herok
 from app.web.description import Made, for_machines, json_body
 from app.web.errors import BadRequest
 from app.web.log_drain import drain_url
-from app.web.noting import DirectRoute, NotedRoute, about
+from app.web.noting import DirectRoute, JsonAnswer, NotedRoute, about
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -159,7 +158,7 @@ def _render(answer: lifecycle.Answer, *, status: int | None = None, log_drain_ur
         body["config"] = answer.config
     if answer.message is not None:
         body["message"] = answer.message
-    return JSONResponse(body, status or (202 if answer.config is None else 200), {"Cache-Control": "no-store"})
+    return JsonAnswer(body, status or (202 if answer.config is None else 200))
 
 
 def _texts(value: Any) -> Iterator[str]:

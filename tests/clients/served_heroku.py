@@ -75,6 +75,10 @@ class ServedHeroku:
         self.wait_until(lambda: addon.state == "provisioned")
         return addon
 
+    def tokens_of(self, addon: AddOn) -> list[str]:
+        """The access tokens that the partner's program has for `addon` so far."""
+        return [one.token for one in self.world.access_tokens.values() if one.addon_id == addon.id]
+
     def clear(self) -> None:
         """Let customers remove everything, so that nothing of one test is there in the next."""
         for app in list(self.world.apps.values()):

@@ -70,7 +70,8 @@ def test_it_pages_through_a_long_list_without_noticing(client, heroku, shop):
 
 def test_a_partners_program_sets_its_config_with_its_own_token_and_nothing_else(client, heroku, shop):
     addon = heroku.install(shop, name="acme-one")
-    (token,) = [one.token for one in heroku.world.access_tokens.values() if one.addon_id == addon.id]
+    heroku.wait_until(lambda: heroku.tokens_of(addon))  # The add-on exchanges its grant after it has answered.
+    (token,) = heroku.tokens_of(addon)
     config, secret = client(
         (
             "PATCH",
