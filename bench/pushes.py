@@ -154,7 +154,7 @@ def _heroku(server: Server) -> Iterator[int]:
 
 
 def _fill(url: str, web: Running, number: int) -> None:
-    """Resources that are ready and have tokens, and nothing else to do."""
+    """Resources that are ready and have tokens and a subscription to webhooks, and nothing else to do."""
     left = {str(uuid4()) for _ in range(number)}
     with psycopg.connect(url, autocommit=True) as connection:
         while left:
@@ -164,18 +164,21 @@ def _fill(url: str, web: Running, number: int) -> None:
     keys, now = KeyRing.from_base64([ENCRYPTION_KEY]), datetime.now(UTC)
     with psycopg.connect(url) as connection:
         for (uuid,) in connection.execute(_READY).fetchall():
-            connection.execute(_TOKENS, (*_sealed(keys, uuid), now, now + timedelta(hours=8), uuid))
+            later = (now + timedelta(hours=8), now + timedelta(days=1))
+            connection.execute(_SETTLED, (*_sealed(keys, uuid), now, now, *later, uuid))
         connection.execute("DELETE FROM procrastinate_jobs")
 
 
 _READY: Final = "SELECT uuid FROM resources WHERE state = 'provisioned'"
-_TOKENS: Final = """
-    UPDATE resources SET access_token_sealed = %s, refresh_token_sealed = %s, tokens_at = %s,
-        access_token_expires_at = %s WHERE uuid = %s"""
+_SEALED: Final = ("access_token", "refresh_token", "webhook_secret")
+_SETTLED: Final = """
+    UPDATE resources SET access_token_sealed = %s, refresh_token_sealed = %s, webhook_secret_sealed = %s,
+        tokens_at = %s, app_read_at = %s, access_token_expires_at = %s, webhook_due_at = %s,
+        webhook_id = gen_random_uuid() WHERE uuid = %s"""
 
 
 def _sealed(keys: KeyRing, uuid: UUID) -> list[bytes]:
-    return [keys.seal(f"{uuid}", purpose(secret, uuid)) for secret in ("access_token", "refresh_token")]
+    return [keys.seal(f"{uuid}", purpose(secret, uuid)) for secret in _SEALED]
 
 
 def _wait_for_workers(url: str, number: int) -> None:

@@ -40,9 +40,9 @@ _UNDER_WAY: Final = timedelta(minutes=5)
 MOST_FAILURES: Final = 20
 # The worker calls for rounds every three seconds.
 _ROUNDS: Final = timedelta(seconds=2.5)
-_PAUSE: Final = timedelta(milliseconds=250)
+_PAUSE: Final = timedelta(milliseconds=500)
 # So many begin in one transaction. Until it is committed, customers wait who want to change one of these resources.
-_TOGETHER: Final = 8
+_TOGETHER: Final = 25
 _MINUTE: Final = timedelta(minutes=1)
 
 # What calls Heroku for no resource needs no pace.

@@ -12,7 +12,9 @@ from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, Text, bindparam, cast, insert, inspect, literal_column, select, update
+from psycopg.types.json import Jsonb
+from sqlalchemy import Text, bindparam, cast, insert, inspect, literal_column, select, update
+from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
@@ -86,16 +88,20 @@ async def _write(context: Context, seen: Seen, event: Event) -> str | None:
     line = {column.key: told[column.key] for column in _LINE.c if column.key in told}
     given = {f"row_{name}": value for name, value in values.items()}
     given |= {f"line_{name}": value for name, value in line.items()}
+    given = {name: Jsonb(value) if isinstance(value, dict | list) else value for name, value in given.items()}
     statement = _statement(tuple(values), tuple(line))
-    async with context.database.singly() as session:
-        version: str | None = await session.scalar(statement, given | {"uuid_": row.uuid, "version_": seen.version})
-    for name, value in values.items() if version is not None else ():
+    async with context.database.statements() as connection:
+        cursor = await connection.execute(statement, given | {"uuid_": row.uuid, "version_": seen.version})
+        written = await cursor.fetchone()
+    if written is None:
+        return None
+    for name, value in values.items():
         set_committed_value(row, name, value)
-    return version
+    return str(written[0])
 
 
 @cache
-def _statement(changed: tuple[str, ...], told: tuple[str, ...]) -> Select[Any]:
+def _statement(changed: tuple[str, ...], told: tuple[str, ...]) -> str:
     """For these columns of the row and of the line of history. To put it together takes longer than to run it."""
     row = (
         update(_ROW)
@@ -106,4 +112,4 @@ def _statement(changed: tuple[str, ...], told: tuple[str, ...]) -> Select[Any]:
     )
     line = [bindparam(f"line_{name}", type_=_LINE.c[name].type) for name in told]
     added = insert(_LINE).from_select(told, select(*line).select_from(row)).cte("added")
-    return select(row.c.version).add_cte(added)
+    return str(select(row.c.version).add_cte(added).compile(dialect=psycopg.dialect()))  # type: ignore[no-untyped-call]
