@@ -1,7 +1,6 @@
 """The record of what Heroku and we have said to each other: written every second, looked at, and forgotten in time."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -9,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
+from pydantic_core import to_json
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -74,8 +74,8 @@ async def write(context: Context) -> None:
     for first in range(0, len(taken), _AT_ONCE):
         rows: list[dict[str, Any]] = [
             {
-                "resource_uuid": str(one.uuid),
-                "at": at.isoformat(),
+                "resource_uuid": one.uuid,
+                "at": at,
                 "direction": one.direction,
                 "method": one.method,
                 "path": one.path,
@@ -89,7 +89,7 @@ async def write(context: Context) -> None:
         ]
         try:
             async with context.database.statements() as connection:
-                await connection.execute(_INSERT, (json.dumps(rows),))
+                await connection.execute(_INSERT, (to_json(rows).decode(),))
         except (Retry, asyncio.CancelledError):
             context.exchanges.give_back(taken[first:])
             raise

@@ -9,7 +9,7 @@ OpenTelemetry's SDK is imported only where it is wanted: it takes longer to load
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from datetime import timedelta
 from threading import Thread
@@ -19,6 +19,7 @@ import structlog
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+    from opentelemetry.trace import Tracer
 
 Kind = Literal["SERVER", "CLIENT", "CONSUMER", "INTERNAL"]
 Attributes = Mapping[str, str | int]
@@ -71,6 +72,9 @@ class Span:
             self._span.set_status(StatusCode.ERROR)
 
 
+_NO_SPAN: Final = nullcontext(Span())
+
+
 class Tracing:
     """Opens spans; without a provider there are none."""
 
@@ -78,19 +82,19 @@ class Tracing:
         self._provider = provider
         self._tracer = provider.get_tracer("addon") if provider is not None else None
 
-    @contextmanager
-    def span(self, name: str, kind: Kind, attributes: Attributes) -> Iterator[Span]:
+    def span(self, name: str, kind: Kind, attributes: Attributes) -> AbstractContextManager[Span]:
         """A span around the block, within the one that is open or has arrived."""
-        if self._tracer is None:
-            yield Span()
-            return
+        return _NO_SPAN if self._tracer is None else self._span(self._tracer, name, kind, attributes)
+
+    @contextmanager
+    def _span(self, tracer: "Tracer", name: str, kind: Kind, attributes: Attributes) -> Iterator[Span]:
         from opentelemetry import trace  # noqa: PLC0415 - see the head
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415 - as above
 
         parent = None
         if not trace.get_current_span().get_span_context().is_valid and (arrived := _traceparent.get()) is not None:
             parent = TraceContextTextMapPropagator().extract({"traceparent": arrived})
-        with self._tracer.start_as_current_span(
+        with tracer.start_as_current_span(
             name,
             context=parent,
             kind=trace.SpanKind[kind],
