@@ -1,6 +1,8 @@
 """`python -m bench [PART ...]`: measure on this machine, and write the report."""
 
 import enum
+import signal
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +74,8 @@ def main(
     peers: Annotated[bool, typer.Option(help="Install and measure other add-ons beside this one.")] = True,
 ) -> None:
     """Measure on this machine, and write the report."""
+    # Whoever is ended by a signal leaves servers, which have lost their database, and a folder behind.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     folder = into or (None if quick else PROJECT / "docs")
     for part in parts or list(Part):
         with postgres_server() as server:

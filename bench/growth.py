@@ -41,7 +41,8 @@ WHAT: Final = {
 
 _HOW: Final = (
     "{clients} clients, one web process, {seconds} s each, by {program}; the columns are sizes of the database, in"
-    " resources. Those that are asked about come on top, provisioned through the door in the same round."
+    " resources. Those that are asked about come on top, provisioned through the door in the same round. *Times slower*"
+    " compares the smallest with the largest round by round; the quotient of the two medians may be another number."
 )
 
 

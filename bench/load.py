@@ -50,7 +50,7 @@ class Run:
 
 def program() -> str:
     """What sends the requests, in words."""
-    return "wrk" if shutil.which("wrk") else "the bench's own client, because wrk is not installed"
+    return "wrk" if shutil.which("wrk") else "the bench's own client (wrk is not installed)"
 
 
 def request(method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:

@@ -20,7 +20,7 @@ from bench.contestants import Running, hello, ours
 from bench.figures import Bar, Spread, ratios, words
 from bench.load import Run, program, put_under_load
 from bench.report import Section, Table
-from bench.server import Server, find_pgbench, pgbench
+from bench.server import NO_PGBENCH, Server, find_pgbench, pgbench
 
 CLIENTS: Final = (16, 64)
 _LIMIT: Final = Path(__file__).parent / "limit"
@@ -101,6 +101,7 @@ def measure(server: Server, *, rounds: int, seconds: int, has_peers: bool = True
                 missing[contestant.name] = str(reason)
         measured = {contestant: Measured() for contestant in running}
         limits = _Limits(server, next(run.database for one, run in running.items() if one.is_ours))
+        missing |= limits.missing
         for number in range(rounds):
             for clients in CLIENTS:
                 typer.echo(f"provision: round {number + 1} of {rounds}, {clients} clients", err=True)
@@ -128,6 +129,7 @@ class _Limits:
         self._program = find_pgbench()
         self.rates: dict[tuple[str, int], list[float]] = {}
         self.waits: dict[tuple[str, int], list[float]] = {}
+        self.missing = {} if self._program else dict.fromkeys(self.NAMES.values(), NO_PGBENCH)
 
     def measure(self, clients: int, seconds: int) -> None:
         if self._program is None:
@@ -207,7 +209,8 @@ def _section(
 _HOW: Final = (
     "Postgres {version}, fsync and synchronous_commit on, a checkpoint before each measurement; {seconds} s each after"
     " a second of warming up. The load comes from {program} on the same machine, which shares its cores with the web"
-    " processes and the database. The ratio to pgbench is taken round by round. After each round everything that was"
+    " processes and the database. The ratio to pgbench is taken round by round; what pgbench says"
+    " of its latency is the mean. After each round everything that was"
     " answered with success was found stored."
 )
 _MUST: Final = (

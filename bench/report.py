@@ -23,6 +23,9 @@ Every part compares what was taken in one run, in turns. Numbers are medians of 
 highest in parentheses. What counts is the ratios: a machine with more cores gives other rates.
 
 ![Provisions a second, beside the limit and other add-ons](measurements.svg)
+
+A bar is the median, the line on it goes from the lowest round to the highest. It does not show what an add-on leaves
+out to be fast: the column *MUST* below does.
 """
 
 

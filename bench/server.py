@@ -16,6 +16,7 @@ from app.dev.postgres import DevPostgres
 from bench.million import migrate
 
 _MOST_SECONDS: Final = 60
+NO_PGBENCH: Final = "pgbench is not installed: Debian has it in the package postgresql-contrib."
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def postgres_server() -> Iterator[Server]:
 
 
 def find_pgbench() -> str | None:
-    """Where it is; None if this machine has none. Debian has it in the package postgresql-contrib."""
+    """Where it is; None if this machine has none."""
     return shutil.which("pgbench") or next(map(str, Path("/usr/lib/postgresql").glob("*/bin/pgbench")), None)
 
 

@@ -1,12 +1,20 @@
 """Each part of the bench runs, on a Postgres of its own and with real processes; how fast they are is not asked."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
 
 import pytest
 
 from bench import asking, growth, load, own_client, provision, pushes, starting
 from bench.contestants import hello
-from bench.server import find_pgbench, postgres_server
+from bench.processes import PROJECT, tree
+from bench.server import NO_PGBENCH, Server, find_pgbench, postgres_server
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +65,19 @@ def test_provisions_are_measured_beside_the_limit_and_a_hello(server):
     assert sum(bar.is_ours for bar in section.bars) == 4
 
 
+def test_a_limit_that_could_not_be_measured_is_in_the_report_with_its_reason(server, monkeypatch):
+    monkeypatch.setattr(provision, "find_pgbench", lambda: None)
+    monkeypatch.setattr(provision, "CONTESTANTS", [one for one in provision.CONTESTANTS if one.is_ours][:1])
+    monkeypatch.setattr(provision, "CLIENTS", (4,))
+    # The limit's own database may be there already, from another run on this server.
+    url = server.make("without_pgbench")
+    monkeypatch.setattr(Server, "make_empty", lambda *_: url)
+    section = provision.measure(server, rounds=1, seconds=1, has_peers=False)
+    limits = ["pgbench, one row", "pgbench, every row of a provision"]
+    assert [row[:2] for row in section.tables[0].rows[-2:]] == [[name, "not measured"] for name in limits]
+    assert section.remarks == [f"{name}: {NO_PGBENCH}" for name in limits]
+
+
 def test_a_whole_life_is_measured_at_each_size(server):
     section = growth.measure(server, sizes=[100, 200], rounds=1, seconds=1)
     rates = {row[0]: row[1:] for row in section.tables[0].rows}
@@ -73,3 +94,31 @@ def test_a_start_is_measured(server):
     section = starting.measure(server, rounds=1, seconds=1)
     rows = dict(section.tables[0].rows)
     assert int(rows["connections to the database after the load"]) >= 1
+
+
+def test_a_bench_that_is_ended_leaves_neither_processes_nor_files_behind():
+    # Not pytest's own folder, which only the user who runs the tests may enter.
+    folder = Path(tempfile.mkdtemp(prefix="ended-"))
+    folder.chmod(0o755)
+    command = [sys.executable, "-m", "bench", "startup", "--quick"]
+    bench = subprocess.Popen(command, cwd=PROJECT, env=os.environ | {"TMPDIR": str(folder)})
+    try:
+        give_up_at = time.monotonic() + 60
+        while not (running := [pid for pid in tree(bench.pid) if _is_web_process(pid)]):
+            assert bench.poll() is None
+            assert time.monotonic() < give_up_at
+            time.sleep(0.05)
+        bench.send_signal(signal.SIGTERM)
+        assert bench.wait(60) == 128 + signal.SIGTERM
+        assert not [pid for pid in running if Path(f"/proc/{pid}").exists()]
+        assert not list(folder.glob("bench-*"))
+    finally:
+        bench.kill()
+        shutil.rmtree(folder)
+
+
+def _is_web_process(pid):
+    try:
+        return b"bench.launch" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False  # it has ended meanwhile
