@@ -73,7 +73,7 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="Short and small: to try it out, not to be believed.")] = False,
     peers: Annotated[bool, typer.Option(help="Install and measure other add-ons beside this one.")] = True,
 ) -> None:
-    """Measure on this machine, and write the report."""
+    """Measure on this machine, and write the report. docs/performance.md tells what each part asks."""
     # Whoever is ended by a signal leaves servers, which have lost their database, and a folder behind.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     folder = into or (None if quick else PROJECT / "docs")
