@@ -27,7 +27,8 @@ _READ_BY_THEIR_DOOR: Final = frozenset({"/heroku/logs"})
 _SLOWEST_BODY_SECONDS: Final = 2.0
 # The log's status of a request whose caller left before it was answered; nobody receives it.
 _CLIENT_CLOSED: Final = 499
-_GOOD_ID: Final = re.compile(r"[\w.:,-]{1,200}")
+# ASCII: a header is bytes, and other letters would not come back as they were sent.
+_GOOD_ID: Final = re.compile(r"[\w.:,-]{1,200}", re.ASCII)
 # No inline code, no foreign host, no framing; forms go home only.
 _CSP: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"

@@ -168,7 +168,7 @@ class TestHeaders:
             "a.b:c-1,2_3"
         )
 
-    @pytest.mark.parametrize("id_", ["", " ", "a b", "x" * 201, "<b>", "a\tb", "a;b=c"])
+    @pytest.mark.parametrize("id_", ["", " ", "a b", "x" * 201, "<b>", "a\tb", "a;b=c", b"ab\xe9"])
     async def test_a_strange_id_is_replaced_by_a_new_one(self, key_rig: Rig, id_):
         answers = [await key_rig.http.get("/health/live", headers={"Request-Id": id_}) for _ in range(2)]
         first, second = (answer.headers["Request-Id"] for answer in answers)
