@@ -44,10 +44,15 @@ _WRITE_ALL = """
     ON CONFLICT (uuid, generation) DO UPDATE SET
         digest = excluded.digest, is_suspended = excluded.is_suspended, plan = excluded.plan,
         requests_per_minute = excluded.requests_per_minute"""
-# Of several resources at once. The terms hold for a resource's older keys as well.
+# Of several resources at once. The terms hold for a resource's older keys as well; all that there are of it are locked
+# before any is written, or a plan change and a rotation at the same moment could each wait for the other.
 _WRITE_KEYS = f"""
-    WITH given AS (
-        SELECT given.* FROM {each_of("keys", _COLUMNS)} ORDER BY uuid
+    WITH wanted AS (
+        SELECT given.* FROM {each_of("keys", _COLUMNS)}
+    ), locked AS MATERIALIZED (
+        SELECT FROM api_keys JOIN wanted USING (uuid) ORDER BY uuid, api_keys.generation FOR UPDATE OF api_keys
+    ), given AS MATERIALIZED (
+        SELECT * FROM wanted WHERE (SELECT count(*) FROM locked) >= 0
     ), older AS (
         UPDATE api_keys SET plan = given.plan, requests_per_minute = given.requests_per_minute FROM given
         WHERE api_keys.uuid = given.uuid AND api_keys.generation <> given.generation

@@ -96,6 +96,34 @@ async def test_a_plan_change_reaches_every_key_that_works(driver: ApiKey, servic
     assert await find(new.config["ACME_KEY"]) == (resource.uuid, "bigger", 6000)
 
 
+async def test_a_plan_change_and_a_rotation_at_the_same_moment_wait_for_each_other_in_turn(
+    driver: ApiKey, service_database: str, find
+):
+    await driver.open()
+    resource = new_resource()
+    old = await driver.provision(resource)
+    rotated = follow(resource, old, generation=2)
+    await driver.rotate(rotated)
+    bigger = key_driver(service_database, 6000)
+    async with await psycopg.AsyncConnection.connect(service_database.replace("+psycopg", "")) as other:
+        await other.execute("SELECT FROM api_keys WHERE uuid = %s AND generation = 1 FOR UPDATE", (resource.uuid,))
+        plan_change = asyncio.create_task(bigger.change_plan(follow(resource, old, plan="bigger")))
+        await _wait_until_others_wait(other, 1)
+        rotation = asyncio.create_task(driver.rotate(rotated))
+        await _wait_until_others_wait(other, 2)
+    await plan_change
+    new = await rotation
+    await bigger.close()
+    assert await find(old.config["ACME_KEY"]) == await find(new.config["ACME_KEY"]) == (resource.uuid, "basic", 60)
+
+
+async def _wait_until_others_wait(connection: psycopg.AsyncConnection, number: int) -> None:
+    waiting = None
+    while waiting != (number,):
+        cursor = await connection.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
+        waiting = await cursor.fetchone()
+
+
 async def test_the_table_holds_no_key(driver: ApiKey, service_database: str):
     await driver.open()
     key = (await driver.provision(new_resource())).config["ACME_KEY"]
