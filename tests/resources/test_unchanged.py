@@ -1,15 +1,20 @@
 """A change of a row that was read: written at once if the row is still the same, else to the row as it is by then."""
 
+import asyncio
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from rig import Rig, provision_body
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Gone
 from app.resources import lifecycle
 from app.resources.lifecycle import locked, record
-from app.resources.models import Resource
+from app.resources.models import Resource, State
+from app.resources.traces import Event
 from app.resources.unchanged import Seen, change, look
 
 
@@ -68,3 +73,43 @@ async def test_whoever_has_gone_is_not_seen(key_rig: Rig, uuid: UUID):
         await look(key_rig.context, uuid)
     with pytest.raises(Gone):
         await look(key_rig.context, uuid4())
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"replaced_values": ["one", 'quote " and \\\n%s %(x)s \u2028'], "options": {"a": [1, None, {"b": 1.5}]}},
+        {"replaced_values": [], "options": {}},
+        {"config_sealed": b"\x00\xff\\x00", "details_sealed": b"", "seed_sealed": b"%s"},
+        {
+            "state": State.DEPROVISIONED,
+            "deprovisioned_at": datetime(2026, 1, 1, 5, tzinfo=timezone(timedelta(hours=9))),
+        },
+        {"name": "%s %(row_name)s ' \" \\ \n é", "message": None, "webhook_id": UUID(int=5), "generation": 2**31 - 1},
+    ],
+)
+async def test_every_kind_of_value_arrives_as_it_does_the_long_way(key_rig: Rig, uuid: UUID, values: dict[str, Any]):
+    async def rule(session: AsyncSession, resource: Resource) -> None:
+        for name, value in values.items():
+            setattr(resource, name, value)
+        record(session, resource.uuid, datetime(2026, 1, 1, tzinfo=UTC), "set", "'%s\"", "%(line_at)s\n", reason=None)
+
+    done = await change(key_rig.context, await look(key_rig.context, uuid), rule)
+    assert done.version is not None
+    resource = await key_rig.resource(uuid)
+    assert {name: getattr(resource, name) for name in values} == values
+    assert {name: getattr(done.resource, name) for name in values} == values
+    async with key_rig.context.database.transaction() as session:
+        line = await session.scalar(select(Event).where(Event.kind == "set"))
+    assert (line.actor, line.text, line.reason) == ("'%s\"", "%(line_at)s\n", None)
+
+
+async def test_of_many_changes_at_the_same_moment_none_is_lost_or_made_twice(key_rig: Rig, uuid: UUID):
+    async def count(session: AsyncSession, resource: Resource) -> None:
+        resource.replaced_values = [*resource.replaced_values, "one more"]
+        record(session, resource.uuid, resource.created_at, "counted", "somebody", "Counted")
+
+    seen = [await look(key_rig.context, uuid) for _ in range(12)]
+    await asyncio.gather(*(change(key_rig.context, one, count) for one in seen))
+    assert len((await key_rig.resource(uuid)).replaced_values) == 12
+    assert (await key_rig.events(uuid)).count("counted") == 12
