@@ -1,12 +1,13 @@
 -- Every row that a provision leaves behind, in the add-on's own tables with all their indexes, by one statement.
 WITH resource AS (
   INSERT INTO resources (uuid, name, plan, service_plan, region, options, state, created_at, provisioned_at, seed_sealed,
-    config_sealed, config_version, pushed_version, config_changed_at, details_sealed, generation, failures, grant_sealed,
-    grant_received_at, log_input_url_sealed, log_drain_token_sealed)
+    config_sealed, config_version, pushed_version, config_changed_at, config_due_at, generation, failures, grant_sealed,
+    grant_received_at, log_input_url_sealed, log_drain_token_sealed, log_drain_digest)
   VALUES (gen_random_uuid(), 'acme-keys-12345678', 'basic', 'basic', 'amazon-web-services::us-east-1',
     '{"foo": "bar", "baz": "true"}', 'provisioned', now(), now(), decode(repeat('5a', 93), 'hex'),
-    decode(repeat('5b', 160), 'hex'), 1, 1, now(), decode(repeat('5c', 31), 'hex'), 1, 0, decode(repeat('5d', 65), 'hex'),
-    now(), decode(repeat('5e', 105), 'hex'), decode(repeat('5f', 67), 'hex'))
+    decode(repeat('5b', 160), 'hex'), 1, 1, now(), now() + interval '15 minutes', 1, 0, decode(repeat('5d', 65), 'hex'),
+    now(), decode(repeat('5e', 105), 'hex'), decode(repeat('5f', 67), 'hex'),
+    sha256(gen_random_uuid()::text::bytea))
   RETURNING uuid
 ), history AS (
   INSERT INTO events (resource_uuid, at, kind, actor, text, is_for_customer, plan_after)
