@@ -145,7 +145,8 @@ def _parameters(choices: list[str]) -> Mapping[str, str]:
 
 def _tell(action: Action, preview: Preview) -> None:
     plans = ", ".join(f"{number:,} on {plan}" for plan, number in preview.plans.items())
-    typer.echo(f"{action.title}: {preview.number:,} resources; {plans}.", err=True)
+    how_many = "1 resource" if preview.number == 1 else f"{preview.number:,} resources"
+    typer.echo(f"{action.title}: {how_many}; {plans}.", err=True)
     if preview.looked_at < preview.number:
         typer.echo(f"There was time to look at {preview.looked_at:,} of them only.", err=True)
     for sentence, number in preview.refused.items():

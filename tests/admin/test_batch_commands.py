@@ -48,6 +48,7 @@ async def test_a_batch_is_ordered_watched_and_listed(key_rig: Rig, command):
 async def test_a_batch_is_paused_resumed_and_cancelled(key_rig: Rig, command):
     await provision(key_rig, 1)
     ordered = await command(*ORDER, "--number", "1")
+    assert "Push config again: 1 resource; 1 on test." in ordered.output
     batch_id = re.search(r"batches show ([0-9a-f-]{36})", ordered.output)[1]
     for verb, said in (("pause", "It is paused."), ("resume", "It goes on."), ("cancel", "It is cancelled.")):
         assert said in (await command("batches", verb, batch_id)).output
