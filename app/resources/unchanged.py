@@ -112,4 +112,5 @@ def _statement(changed: tuple[str, ...], told: tuple[str, ...]) -> str:
     )
     line = [bindparam(f"line_{name}", type_=_LINE.c[name].type) for name in told]
     added = insert(_LINE).from_select(told, select(*line).select_from(row)).cte("added")
-    return str(select(row.c.version).add_cte(added).compile(dialect=psycopg.dialect()))  # type: ignore[no-untyped-call]
+    dialect = psycopg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's dialects have no types
+    return str(select(row.c.version).add_cte(added).compile(dialect=dialect))
