@@ -10,10 +10,12 @@ _LABELS: Final = 360
 _BARS: Final = 400
 _LINE: Final = 28
 _STYLE: Final = """
+    svg { background: #ffffff }
     text { font: 13px system-ui, sans-serif; fill: #1f2328 }
     .title { font-weight: 600; font-size: 15px }
     .ours { fill: #6f42c1 } .other { fill: #9aa4af } .spread { stroke: #1f2328; stroke-width: 1.5 }
     @media (prefers-color-scheme: dark) {
+      svg { background: #0d1117 }
       text { fill: #e6edf3 } .ours { fill: #a371f7 } .other { fill: #6e7681 } .spread { stroke: #e6edf3 }
     }"""
 
